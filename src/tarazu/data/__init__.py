@@ -1,0 +1,1 @@
+"""Reading rows, splitting them by groups, and looking for leaks."""

@@ -1,0 +1,193 @@
+"""The contract of a method: one frozen value made of plain functions, in one file.
+
+Nearly everything has a default, so that a method states only what it is. The training loop and the
+run never ask which method they run. No file here imports torch at its top: listing is instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tarazu.data.item import Item, Prediction
+from tarazu.models.info import ModelInfo
+from tarazu.tasks._task import Task
+from tarazu.text import Text
+
+if TYPE_CHECKING:
+    from tarazu.models.learner import Learner
+    from tarazu.record.record import Parameters
+
+Family = Literal["baseline", "prompting", "full", "partial", "adapter", "soft-prompt", "quantised"]
+ReadingName = Literal["classes", "spans", "text"]
+
+
+class Knobs(BaseModel):
+    """Base of every method's knobs. A field's docstring is its documentation."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+def knob(default: Any, *, reason: str, source: str, **constraints: Any) -> Any:
+    """Declare a knob whose default carries its reason and source.
+
+    Args:
+        default: The value when nobody chooses.
+        reason: Why this value.
+        source: Paper, documentation or measurement behind it.
+        **constraints: Passed on to `pydantic.Field` (``ge``, ``le`` …).
+    """
+    return Field(default, json_schema_extra={"reason": reason, "source": source}, **constraints)
+
+
+@dataclass(frozen=True)
+class Default:
+    """A default training setting of a method, with its reason and source."""
+
+    value: Any
+    reason: str
+    source: str
+
+
+@dataclass(frozen=True)
+class ExplainContext:
+    """What an explanation may refer to.
+
+    Attributes:
+        knobs: The knobs as chosen.
+        info: The model; None when none was named.
+        parameters: Counted on the configuration; None without a model.
+    """
+
+    knobs: Any
+    info: ModelInfo | None
+    parameters: Parameters | None
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """What a method without a neural model gets.
+
+    Attributes:
+        task: The task.
+        knobs: The method's knobs.
+        train: Training items, as the method's `view` shows them.
+        items: Items to answer, as the method's `view` shows them; their gold is not to be used.
+        seed: Seed of the run.
+    """
+
+    task: Task
+    knobs: Any
+    train: Sequence[Item]
+    items: Sequence[Item]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """Which solved examples stand in a prompt.
+
+    Attributes:
+        choose: Gives the demonstrations of an item, in order.
+        fixed: Whether every item gets the same ones (a prefix that can be shared).
+        how: How they are chosen and why, for the record.
+    """
+
+    choose: Callable[[Item], Sequence[Item]]
+    fixed: bool
+    how: str
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Another form of a trained model, saved to disk and evaluated in a process of its own.
+
+    Attributes:
+        name: Such as ``merged-dequantised``.
+        folder: Holds the model in the layout of `transformers`.
+    """
+
+    name: str
+    folder: Path
+
+
+def everything(info: ModelInfo | None, task: Task, knobs: Any) -> str | None:
+    """Support every model and task."""
+    return None
+
+
+def default_reading(info: ModelInfo, task: Task, knobs: Any) -> ReadingName:
+    """Encoders answer by a head over classes or spans, decoders in words."""
+    if info.kind == "decoder":
+        return "text"
+    return "classes" if task.kind == "classify" else "spans"
+
+
+def same_item(item: Item, task: Task, knobs: Any) -> Item:
+    """Show the item as it is."""
+    return item
+
+
+def attach_nothing(learner: Learner, knobs: Any) -> None:
+    """Train nothing: every parameter stays frozen."""
+    learner.requires_grad_(False)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way of making a pretrained model do a task.
+
+    Attributes:
+        name: The file's name with hyphens.
+        label: Name for people.
+        family: What kind of method it is.
+        summary: What it is, in one sentence.
+        explain: What it is, its formula, what is trained and when to use it, filled with the
+            numbers of the model (Markdown).
+        knobs: Its hyperparameters.
+        needs_model: Whether a pretrained model must be named: ``no``, ``yes`` or ``optional``.
+        trains: Whether it updates weights by gradient.
+        defaults: Training settings of the method for a model, each with reason and source; names
+            are the fields of `tarazu.record.spec.TrainingSpec`.
+        supports: Why a model or task cannot be used (a sentence), or None when it can.
+        reading: How the answer is read from the model.
+        four_bit: Whether the base is loaded in 4 bits (NF4).
+        attach: Makes the learner trainable in this method's way: freezes, injects, adds. Works on
+            meta tensors too, so that planning counts by the same code.
+        deployed: Names of the learner's tensors that must be shipped for this task, given the
+            trained ones; None means the trained ones.
+        view: What the method lets the model see of an item.
+        demonstrations: Solved examples in the prompt, from the training items only, by seed.
+        variants: Other forms of the trained model, written to a folder. Takes the learner, the
+            base's folder, the output folder, and the compute dtype's name.
+        primary_variant: The variant that stands for the method in the comparison.
+        predict: Answers items without a neural model; replaces everything above.
+        cite: References, for reports.
+    """
+
+    name: str
+    label: Text
+    family: Family
+    summary: Text
+    explain: Callable[[ExplainContext], Text]
+    knobs: type[Knobs] = Knobs
+    needs_model: Literal["no", "yes", "optional"] = "yes"
+    trains: bool = True
+    defaults: Callable[[ModelInfo, Task], Mapping[str, Default]] = lambda info, task: {}
+    supports: Callable[[ModelInfo | None, Task, Any], str | None] = everything
+    reading: Callable[[ModelInfo, Task, Any], ReadingName] = default_reading
+    four_bit: bool = False
+    attach: Callable[[Learner, Any], None] = attach_nothing
+    deployed: Callable[[Learner], int | None] = lambda learner: None
+    view: Callable[[Item, Task, Any], Item] = same_item
+    demonstrations: Callable[[Any, Task, Sequence[Item], int], Demonstrations] | None = None
+    variants: Callable[[Learner, Any, Path, Path, str], Sequence[Variant]] | None = None
+    primary_variant: str = "main"
+    predict: Callable[[FitContext], list[Prediction]] | None = None
+    cite: tuple[str, ...] = field(default=())

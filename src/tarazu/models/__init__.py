@@ -1,0 +1,1 @@
+"""Getting a pretrained model and reading it: sources, cards, backbones, heads, precision."""

@@ -1,0 +1,53 @@
+"""What identifies a run: a hash of everything that can change its result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tarazu.record.spec import RunSpec
+
+
+def canonical_json(value: Any) -> str:
+    """Return JSON that is the same for equal values: sorted keys, no spaces, no NaN."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def sha256_text(text: str) -> str:
+    """Return the SHA-256 of a text in UTF-8, in hexadecimal."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def sha256_rows(rows: Iterable[Any]) -> str:
+    """Return the SHA-256 of rows in order; each row is anything that JSON can hold."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(canonical_json(row).encode("utf-8"))
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_key(spec: RunSpec) -> str:
+    """Return the content key of a run: 64 hexadecimal digits.
+
+    The study's name and the entry's name are not part of it, nor is *who* chose a value: the same
+    run asked for elsewhere is the same run.
+    """
+    value = spec.model_dump(mode="json", exclude={"study", "entry", "settings", "model"})
+    value["settings"] = {name: setting.value for name, setting in spec.settings.items()}
+    if spec.model_spec is not None:
+        # The files identify the model; where they were fetched from does not.
+        value["model_spec"] = {"kind": spec.model_spec.kind, "pooling": spec.model_spec.pooling}
+    value["data"] = {"seed": spec.data.seed}
+    return sha256_text(canonical_json(value))

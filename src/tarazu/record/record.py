@@ -1,0 +1,168 @@
+"""What came out: one `RunRecord` per run, the only thing that later stages read.
+
+Whatever may differ between two equal runs stands in `RunRecord.measured` and `RunRecord.finished`;
+there are no host names, users or absolute paths.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tarazu.record.spec import RunSpec, Setting
+
+SCHEMA = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, ser_json_inf_nan="null")
+
+
+class Parameters(_Part):
+    """How many numbers a method trains, and how many must be shipped."""
+
+    total: int
+    """Parameters of the whole model in use, base included."""
+    trained: int
+    """Trained parameters of the method itself."""
+    head: int
+    """Trained parameters of a new head."""
+    deployed: int
+    """Parameters that must be stored for this task beside the shared base."""
+    deployed_bytes: int
+    """Size of the deployed parameters as saved."""
+
+
+class Epoch(_Part):
+    """One pass over the training split."""
+
+    epoch: int
+    train_loss: float
+    """Mean over all answer tokens (or items) of the epoch, not the last logged value."""
+    validation_loss: float | None = None
+    metrics: dict[str, float] = {}
+    """Metrics on the validation split."""
+
+
+class VariantResult(_Part):
+    """One form of the trained model, evaluated on one split."""
+
+    variant: str
+    """``main``, or a form such as ``merged-dequantised``."""
+    split: str
+    n: int
+    metrics: dict[str, float]
+    unparsable: int = 0
+    """Answers that could not be read as a label: counted, never mapped to one."""
+    cut: int = 0
+    """Items whose context was cut to fit."""
+    flips: int | None = None
+    """Items answered differently than by the variant `flips_against`."""
+    flips_against: str | None = None
+    fresh_process: bool = False
+    """Reloaded from disk in a process of its own before it was evaluated."""
+
+
+class Artifact(_Part):
+    """A file kept with the run."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+class Event(_Part):
+    """Something worth knowing that happened, in words."""
+
+    kind: str
+    message: str
+
+
+class Phase(_Part):
+    """What one phase took."""
+
+    seconds: float = 0.0
+    tokens: int = 0
+    rss: int = 0
+    """Peak resident memory of the process in bytes."""
+    allocated: int = 0
+    reserved: int = 0
+
+
+class Input(_Part):
+    """One split as used."""
+
+    rows: int
+    sha256: str
+
+
+class Environment(_Part):
+    """Package versions and precision; another version makes a record stale, not another run."""
+
+    hash: str
+    packages: dict[str, str]
+    device: str
+    dtype: str
+    threads: int
+
+
+class Attribution(_Part):
+    """Whose model and data these are, and what is known against the result."""
+
+    model_licence: str | None = None
+    model_notice: str | None = None
+    model_source: str | None = None
+    weights_origin: str | None = None
+    """How the weights came to be, e.g. dequantised from 4-bit GGUF."""
+    contamination: list[str] = []
+    """Reasons to think that the model has seen this data before."""
+    data_licence: str | None = None
+    data_source: str | None = None
+
+
+class RunRecord(_Part):
+    """Everything about one run."""
+
+    schema_: int = Field(default=SCHEMA, alias="schema")
+    key: str
+    status: Literal["done", "failed"]
+    error: str | None = None
+    stage: Literal["trial", "final"] = "final"
+    entry: str
+    method: str
+    family: str = ""
+    model: str | None
+    task: str
+    seed: int
+    spec: RunSpec
+    inputs: dict[str, Input]
+    environment: Environment
+    hyperparameters: dict[str, Setting]
+    parameters: Parameters | None = None
+    epochs: list[Epoch] = []
+    selected_epoch: int | None = None
+    variants: list[VariantResult] = []
+    primary_variant: str = "main"
+    prompt: dict[str, Any] = {}
+    """Prompt texts, demonstrations, decoding parameters, virtual tokens."""
+    explain: dict[str, str] = {}
+    """The method explained with this model's numbers, by language."""
+    attribution: Attribution = Attribution()
+    artifacts: list[Artifact] = []
+    events: list[Event] = []
+    planned: dict[str, float] = {}
+    measured: dict[str, Phase] = {}
+    test_access: list[str] = []
+    """Test splits scored by this run."""
+    finished: str | None = None
+    """Time stamp, UTC."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        ser_json_inf_nan="null",
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+        populate_by_name=True,
+        serialize_by_alias=True,
+    )

