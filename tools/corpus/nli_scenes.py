@@ -90,10 +90,12 @@ TRAVEL = Genre(
     relations=(
         ("{A} followed {B} up the gorge|{B} went up the gorge ahead of {A}|"
          "{A} climbed the gorge behind {B}",
-         "{A} and {B} both went up the gorge|{A} and {B} were seen in the gorge, one behind the other"),
+         "{A} and {B} both went up the gorge|"
+         "{A} and {B} were seen in the gorge, one behind the other"),
         ("{A} paid for {B}'s ticket to the fort|{B}'s ticket to the fort was paid for by {A}|"
          "{B} got into the fort with a ticket that {A} had paid for",
-         "{A} and {B} both had a ticket to the fort|{A} and {B} went into the fort on paid tickets"),
+         "{A} and {B} both had a ticket to the fort|"
+         "{A} and {B} went into the fort on paid tickets"),
         ("{A} reached the summit sooner than {B}|{B} reached the summit later than {A}|"
          "{A} was already on the summit when {B} got there",
          "{A} and {B} both reached the summit|{A} reached the summit in daylight, as did {B}"),
@@ -197,7 +199,8 @@ KITCHEN = Genre(
          "{A} and {B} talked about the trick with the pastry"),
         ("{A} borrowed the whisk from {B}|{B} lent {A} the whisk|"
          "the whisk that {A} used was on loan from {B}",
-         "{A} and {B} quarrelled about the whisk|{A} stood beside {B} and the whisk lay between them"),
+         "{A} and {B} quarrelled about the whisk|"
+         "{A} stood beside {B} and the whisk lay between them"),
         ("{A} ran a bigger kitchen than {B}|{B} ran a smaller kitchen than {A}|"
          "the kitchen that {A} ran was larger than the one {B} ran",
          "{A} ran a kitchen, and so did {B}|{A} and {B} each ran a kitchen in the same street"),
@@ -261,7 +264,8 @@ OFFICE = Genre(
         "read the safety leaflet|read the safety leaflet|reading the safety leaflet",
         "hand in a timesheet|handed in a timesheet|handing in a timesheet",
         "attend the budget meeting|attended the budget meeting|attending the budget meeting",
-        "clear the desk by the window|cleared the desk by the window|clearing the desk by the window",
+        "clear the desk by the window|cleared the desk by the window|"
+        "clearing the desk by the window",
         "order new business cards|ordered new business cards|ordering new business cards",
         "change the login password|changed the login password|changing the login password",
     ),
@@ -323,8 +327,8 @@ OFFICE = Genre(
          "the sales figure for March was well below the one for February",
          "sales were discussed in March|March was the topic of the sales memo|"
          "the sales figure for March will be known next week"),
-        ("{A} is on leave this week|{A} is away from work this week|"
-         "{A} is on a beach this week and will not open a laptop",
+        ("{A} is on leave this week|{A} has taken leave this week|"
+         "{A} is on holiday this week and lies on a beach",
          "{A} is at work this week|{A} is not on leave this week|"
          "{A} is at the usual desk every day this week",
          "{A} was on leave last week|{A} has not told us about this week|"
@@ -353,7 +357,7 @@ OFFICE = Genre(
 SPORTS = Genre(
     name="sports-report",
     group="the relay squad",
-    roles=("the captain", "the goalkeeper", "the coach", "the veteran", "the newcomer"),
+    roles=("the sprinter", "the goalkeeper", "the hurdler", "the veteran", "the newcomer"),
     actions=(
         "finish the hill run|finished the hill run|finishing the hill run",
         "pass the fitness test|passed the fitness test|passing the fitness test",
@@ -398,13 +402,15 @@ SPORTS = Genre(
     relations=(
         ("{A} beat {B} in the final|{B} lost the final to {A}|"
          "the final ended with {A} on top and {B} defeated",
-         "{A} and {B} met in the final|the final between {A} and {B} was decided in the last minute"),
+         "{A} and {B} met in the final|"
+         "the final between {A} and {B} was decided in the last minute"),
         ("{A} finished ahead of {B}|{B} crossed the line behind {A}|"
          "when {B} came in, {A} was already past the line",
          "{A} and {B} both crossed the line|{A} finished in the first ten, and so did {B}"),
         ("{A} replaced {B} at half-time|{B} made way for {A} at half-time|"
          "at half-time {A} came on and {B} went off",
-         "{A} and {B} spoke at half-time|at half-time either {A} or {B} was taken off for the other"),
+         "{A} and {B} spoke at half-time|"
+         "at half-time either {A} or {B} was taken off for the other"),
     ),
     contrasts=(
         ("{A}'s team won the derby|the derby was won by {A}'s team|"
@@ -419,9 +425,9 @@ SPORTS = Genre(
          "fewer than twenty people were scattered over the huge stadium",
          "the stadium was freshly painted|there was a band in the stadium|"
          "the seats in the stadium are numbered"),
-        ("{A} played while injured|{A} was hurt during the game|"
+        ("{A} played while injured|{A} carried an injury during the game|"
          "{A} took part in the whole game with a broken finger",
-         "{A} played in perfect health|{A} was unhurt during the game|"
+         "{A} played free of injury|{A} carried no injury during the game|"
          "{A} took part in the whole game without so much as a scratch",
          "{A} was praised after the game|{A} played on the left|"
          "{A} took part in the whole game in white socks"),
@@ -437,9 +443,9 @@ SPORTS = Genre(
          "{A} stumbled out of the blocks and was last after the first step of the race",
          "{A} had a start number pinned on|{A} started the race in lane four|"
          "{A} was out of breath in the middle of the race"),
-        ("the young striker stayed at the club|the young striker kept to the club|"
+        ("the young striker stayed at the club|the young striker did not leave the club|"
          "the young striker extended the deal with the club by three years",
-         "the young striker left the club|the young striker turned away from the club|"
+         "the young striker left the club|the young striker did not stay at the club|"
          "the young striker packed up and moved to the club's main rival",
          "the young striker praised the club|the young striker lived near the club|"
          "the young striker has yet to decide about the future at the club"),
@@ -518,7 +524,8 @@ SCIENCE = Genre(
         ("the temperature rose overnight|it got warmer overnight|"
          "the thermometer showed four degrees in the evening and nine at dawn after a steady climb",
          "the temperature fell overnight|it got colder overnight|"
-         "the thermometer showed nine degrees in the evening and four at dawn after a steady decline",
+         "the thermometer showed nine degrees in the evening and four at dawn after a "
+         "steady decline",
          "the temperature was logged overnight|the thermometer was left outside overnight|"
          "the thermometer showed nine degrees in the evening and was then read no more"),
         ("the experiment was a success|the experiment worked|"
@@ -557,7 +564,7 @@ SCIENCE = Genre(
 
 HISTORY = Genre(
     name="village-history",
-    group="the parish council",
+    group="the village band",
     roles=("the miller", "the schoolmaster", "the blacksmith", "the midwife", "the ferryman"),
     actions=(
         "sign the petition|signed the petition|signing the petition",
@@ -572,7 +579,7 @@ HISTORY = Genre(
         "see the great comet|saw the great comet|seeing the great comet",
     ),
     statements=(
-        "the mill was haunted by debt|the mill was free of debt",
+        "the mill was in debt|the mill was free of debt",
         "the school had a stove|the school was without a stove",
         "the bridge belonged to the parish|the bridge did not belong to the parish",
         "the well was poisoned|the well was not poisoned",
@@ -593,7 +600,7 @@ HISTORY = Genre(
     sets=(
         "houses|were thatched|were not thatched", "farms|were inherited|were bought",
         "wells|were dry|held water", "families|stayed in the village|left the village",
-        "cottages|had a chimney|had no chimney",
+        "cottages|had a chimney|lacked a chimney",
     ),
     scales=(
         "older|younger|the chapel;the inn;the tithe barn;the smithy",
@@ -712,8 +719,9 @@ WORKSHOP = Genre(
          "{A} and {B} both had used the old lathe"),
         ("{A} needed more time for the gearbox than {B}|"
          "{B} was quicker with the gearbox than {A}|"
-         "{B} was done with the gearbox while {A} was still busy with the same task",
-         "{A} and {B} each needed time for the gearbox|{A} was busy with the gearbox, and so was {B}"),
+         "{A} and {B} began on the gearbox at nine, and {B} was done while {A} was still busy",
+         "{A} and {B} each needed time for the gearbox|"
+         "{A} was busy with the gearbox, and so was {B}"),
     ),
     contrasts=(
         ("the engine ran smoothly|there was nothing wrong with the engine|"

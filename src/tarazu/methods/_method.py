@@ -153,6 +153,7 @@ class Method:
         knobs: Its hyperparameters.
         needs_model: Whether a pretrained model must be named: ``no``, ``yes`` or ``optional``.
         trains: Whether it updates weights by gradient.
+        seeded: Whether a seed changes anything under these knobs; if not, one run is enough.
         defaults: Training settings of the method for a model, each with reason and source; names
             are the fields of `tarazu.record.spec.TrainingSpec`.
         supports: Why a model or task cannot be used (a sentence), or None when it can.
@@ -179,6 +180,7 @@ class Method:
     knobs: type[Knobs] = Knobs
     needs_model: Literal["no", "yes", "optional"] = "yes"
     trains: bool = True
+    seeded: Callable[[Any], bool] = lambda knobs: True
     defaults: Callable[[ModelInfo, Task], Mapping[str, Default]] = lambda info, task: {}
     supports: Callable[[ModelInfo | None, Task, Any], str | None] = everything
     reading: Callable[[ModelInfo, Task, Any], ReadingName] = default_reading

@@ -1,0 +1,42 @@
+# Every target sets up its own virtual environment first; nothing but Python 3.11+, pip, make and a C
+# compiler is needed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STUDY ?= studies/demo.yaml
+
+.PHONY: demo test test-real check format clean help
+
+help:
+	@echo "make demo     compare eleven methods on the embedded corpus, and show the table"
+	@echo "make test     unit tests"
+	@echo "make check    format, lint, strict types, import rules"
+
+# torch comes from the constraints file at the tested version; a platform's own build is kept.
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/tarazu run $(STUDY)
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest -q
+
+test-real: $(VENV)/installed
+	$(BIN)/python -m pytest -q -m real
+
+check: $(VENV)/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

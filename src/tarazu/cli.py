@@ -1,0 +1,260 @@
+"""The command line: a thin shell over `tarazu.study` and `tarazu.report`.
+
+What needs pydantic or torch is imported inside the commands, so that ``tarazu --help`` is instant.
+Exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from tarazu.errors import BadInput, bad
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from tarazu.record.record import RunRecord
+
+RUN_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+DEBUG = "TARAZU_DEBUG"
+# The disk is full or may not be written: the user can mend it, so it is no defect of ours.
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override, such as training.epochs=1."),
+]
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file (YAML).")]
+Format = Literal["table", "json", "markdown"]
+
+
+class Shell(TyperGroup):
+    """Turns what went wrong into a message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        with _exit_codes():
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    cls=Shell,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a sign gets a question mark rather than a traceback.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _show_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        typer.echo(f"tarazu {version('tarazu')}")
+    except PackageNotFoundError:
+        typer.echo("tarazu, from its source folder (not installed)")
+    raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Weigh the ways of adapting a language model to your task, in one table."""
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Output folder. [out/STUDY]")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="ENTRY", help="Run this entry only.")
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Run a study and show its table. Finished runs are skipped."""
+    from rich.console import Console
+
+    from tarazu.report.complaints import complain
+    from tarazu.report.progress_view import ProgressView
+    from tarazu.study import run_study
+
+    # Progress goes to standard error, so that the table can be piped.
+    with ProgressView(Console(stderr=True)) as view:
+        result = run_study(
+            study, out=out, only=only or [], overrides=overrides or [], listener=view
+        )
+    _print_table(result.records)
+    complain(f"Records: {result.folder}")
+    if result.failed:
+        raise typer.Exit(RUN_FAILED)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of a study.")],
+    form: Annotated[Format, typer.Option("--format", help="What to print.")] = "table",
+    redacted: Annotated[
+        bool, typer.Option("--redacted", help="Markdown: leave the data's text out.")
+    ] = False,
+    language: Annotated[
+        Literal["en", "fa"], typer.Option("--lang", help="Markdown: language of the readings.")
+    ] = "en",
+) -> None:
+    """Show the results in a folder."""
+    from tarazu.report.api import read_results, report_json, report_markdown
+
+    results = read_results(folder)
+    if form == "table":
+        _print_table(results.records)
+    elif form == "json":
+        typer.echo(report_json(results))
+    else:
+        typer.echo(report_markdown(results, redacted=redacted, language=language), nl=False)
+
+
+@app.command()
+def methods() -> None:
+    """List all methods."""
+    from tarazu import catalog
+
+    headings = ["method", "family", "model", "name", "what it is"]
+    rows = [
+        [item.name, item.family, item.needs_model, item.label.en, item.summary.en]
+        for item in catalog.methods().values()
+    ]
+    _print_listing(headings, rows)
+
+
+@app.command()
+def tasks() -> None:
+    """List all tasks."""
+    from tarazu import catalog
+
+    headings = ["task", "family", "language", "labels", "what it is"]
+    rows = [
+        [item.name, item.family, item.language, ", ".join(item.labels) or "–", item.summary.en]
+        for item in catalog.tasks().values()
+    ]
+    _print_listing(headings, rows)
+
+
+@app.command()
+def explain(
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="A method by name.")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="Fill in this model's numbers.")
+    ] = None,
+    overrides: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Numbers only, as JSON.")] = False,
+    language: Annotated[Literal["en", "fa"], typer.Option("--lang", help="Language.")] = "en",
+) -> None:
+    """Explain a method: formula, what is trained, when to use it, each setting's reason."""
+    from tarazu.study import explain_method
+
+    explanation = explain_method(method, model, overrides or [], language)
+    if as_json:
+        from tarazu.report.json_report import to_json
+
+        typer.echo(to_json(explanation.to_json()))
+    else:
+        _print_markdown(explanation.markdown())
+
+
+@app.command()
+def data(study: StudyFile, overrides: Overrides = None) -> None:
+    """Describe the data of a study."""
+    from tarazu.study import describe_data
+
+    _print_markdown(describe_data(study, overrides or []).markdown())
+
+
+def _print(*what: RenderableType) -> None:
+    from rich.console import Console
+
+    Console().print(*what)
+
+
+def _print_table(records: Sequence[RunRecord]) -> None:
+    from tarazu.report.table import FinalTable
+
+    _print(FinalTable(records))
+
+
+def _print_listing(headings: list[str], rows: list[list[str]]) -> None:
+    from tarazu.report.listing import listing
+
+    _print(listing(headings, rows))
+
+
+def _print_markdown(text: str) -> None:
+    from tarazu.report.listing import FoldingMarkdown
+    from tarazu.report.plain import plain
+
+    _print(FoldingMarkdown(plain(text), hyperlinks=False))
+
+
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    """Print what the user must know, and leave with the documented exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from tarazu.report.complaints import complain
+
+        complain("Interrupted. Finished runs are kept; the same command continues.")
+        raise typer.Exit(INTERRUPTED) from None
+    except Exception as error:
+        # Typer's own way of leaving and of naming a wrong option; and a reader that has gone.
+        control = isinstance(error, typer.Exit | typer.Abort) or hasattr(error, "exit_code")
+        if control or isinstance(error, BrokenPipeError):
+            raise
+        raise typer.Exit(_complain(error)) from None
+
+
+def _complain(error: Exception) -> int:
+    """Print an error and return the exit code that it means."""
+    from tarazu.report.complaints import complain, print_problems, write_traceback
+
+    if isinstance(error, OSError) and error.errno in _DISK:
+        place = str(error.filename or "disk")
+        remedy = "Make room or change its permissions, then give the command again."
+        error = bad(place, "must be writable and have room", error.strerror or "", remedy)
+    if isinstance(error, BadInput):
+        print_problems(error)
+        return BAD_INPUT
+    if os.environ.get(DEBUG):
+        raise error
+    complain(
+        f"Unexpected: {type(error).__name__}: {error}\n"
+        f"The traceback is in {write_traceback(error)}; {DEBUG}=1 shows it here."
+    )
+    return RUN_FAILED

@@ -1,0 +1,286 @@
+"""Reading rows: csv, tsv, jsonl and parquet files, the Hub, and the text that ships with tarazu.
+
+A row is a mapping from column to value. What cannot be read is named by file and line; nothing is
+skipped. Class numbers become their names wherever the data say what they are (T16).
+"""
+
+from __future__ import annotations
+
+import csv
+import glob
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tarazu.data.corpus_source import corpus_file
+from tarazu.errors import bad, did_you_mean
+
+Rows = list[dict[str, object]]
+
+_HUB = re.compile(
+    r"hf:(?P<id>[^/@:\s]+/[^/@:\s]+)(/(?P<config>[^@:\s]+))?(@(?P<revision>[^:\s]+))?:(?P<split>\S+)"
+)
+_LONGEST_FIELD = 1 << 26
+_REWRITE = "Mend this line, or convert the file to jsonl or parquet."
+
+
+def read_rows(source: str, *, base: Path, where: str) -> Rows:
+    """Read all rows of a source.
+
+    Args:
+        source: A path or glob of csv, tsv, jsonl or parquet files,
+            ``hf:ORG/NAME[/CONFIG][@REV]:SPLIT``, or ``corpus:NAME``.
+        base: Folder to which paths are relative.
+        where: Place of the source in the study, for messages.
+
+    Returns:
+        The rows in order; the files of a glob are read in the order of their names.
+
+    Raises:
+        BadInput: The source does not exist, is empty, or cannot be read.
+    """
+    if source.startswith("corpus:"):
+        file = corpus_file(source.removeprefix("corpus:"), where=where)
+        with file.open("rb") as stream:
+            return _some(list(_jsonl(stream, source)), source, where)
+    if source.startswith("hf:"):
+        return _some(_hub(source, where), source, where)
+    rows: Rows = []
+    columns: dict[str, object] = {}
+    for path in _paths(source, base, where):
+        read = _some(_file(path, where), str(path), where)
+        columns = columns or dict.fromkeys(read[0])
+        if set(columns) != set(read[0]) and path.suffix.lower() != ".jsonl":
+            rule = "all files of one source must have the same columns"
+            raise bad(str(path), rule, ", ".join(read[0]), f"Expected: {', '.join(columns)}.")
+        rows += read
+    return rows
+
+
+def _some(rows: Rows, source: str, where: str) -> Rows:
+    if not rows:
+        raise bad(where, "a source must hold at least one row", f"'{source}' without any")
+    return rows
+
+
+def _paths(source: str, base: Path, where: str) -> list[Path]:
+    path = base / source
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        remedy = f"Name a file, or a glob such as '{source.rstrip('/')}/*.parquet'."
+        raise bad(where, "a source must be a file", f"the folder '{source}'", remedy)
+    if any(sign in source for sign in "*?["):
+        found = [base / name for name in glob.glob(source, root_dir=base, recursive=True)]
+        files = sorted(path for path in found if path.is_file())
+        if not files:
+            raise bad(where, "a glob must match at least one file", f"'{source}'", _near(path))
+        return files
+    raise bad(where, "the file must exist", f"'{source}'", _near(path))
+
+
+def _near(path: Path) -> str:
+    """Say which files stand where a missing one was looked for."""
+    folder = path.parent
+    while not folder.is_dir():
+        folder = folder.parent
+    if folder != path.parent:
+        return f"There is no folder '{path.parent}'."
+    names = [p.name for p in folder.iterdir() if p.suffix.lower() in _READERS]
+    if not names:
+        return f"There is no data file in '{folder}'."
+    return did_you_mean(path.name, names)
+
+
+def _file(path: Path, where: str) -> Rows:
+    read = _READERS.get(path.suffix.lower())
+    if read is None:
+        known = ", ".join(_READERS)
+        raise bad(where, f"the file's suffix must be one of {known}", f"'{path.name}'")
+    try:
+        if path.stat().st_size == 0:
+            return []
+        with path.open("rb") as stream:
+            return list(read(stream, str(path)))
+    except OSError as error:
+        raise bad(str(path), "the file must be readable", error.strerror or error) from None
+
+
+def _lines(stream: IO[bytes], name: str) -> Iterator[str]:
+    """Yield the lines of a text file; what is not text in UTF-8 is named by its line."""
+    for number, raw in enumerate(stream, 1):
+        if b"\0" in raw:
+            raise bad(f"{name}:{number}", "a text file has no NUL bytes", "one", _REWRITE)
+        try:
+            yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            found = f"byte 0x{raw[error.start]:02x} at position {error.start} of the line"
+            raise bad(f"{name}:{number}", "must be UTF-8", found, "Convert the file.") from None
+
+
+def _jsonl(stream: IO[bytes], name: str) -> Iterator[dict[str, object]]:
+    for number, line in enumerate(_lines(stream, name), 1):
+        if not line.strip():
+            continue
+        where = f"{name}:{number}"
+        try:
+            row = json.loads(line)
+            if "\\u" in line:
+                json.dumps(row, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            rule = "text must be Unicode"
+            raise bad(where, rule, "half of a surrogate pair", _REWRITE) from None
+        except (ValueError, RecursionError) as error:
+            raise bad(where, "every line must be one JSON object", error, _REWRITE) from None
+        if not isinstance(row, dict):
+            raise bad(where, "every line must be one JSON object", type(row).__name__, _REWRITE)
+        yield row
+
+
+def _csv(stream: IO[bytes], name: str) -> Iterator[dict[str, object]]:
+    csv.field_size_limit(_LONGEST_FIELD)
+    reader = csv.reader(_lines(stream, name), strict=True)
+
+    def numbered() -> Iterator[tuple[int, list[str]]]:
+        while True:
+            start = reader.line_num + 1
+            try:
+                yield start, next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise bad(f"{name}:{start}", "must be a CSV row", error, _REWRITE) from None
+
+    return _table(numbered(), name)
+
+
+def _tsv(stream: IO[bytes], name: str) -> Iterator[dict[str, object]]:
+    """Read one row per line. Quotes are part of the text unless they enclose a whole cell.
+
+    Published files of this kind hold stray quotes, which a CSV reader would take for the start of a
+    cell over many lines.
+    """
+    lines = enumerate(_lines(stream, name), 1)
+    cells = ((n, [_unquoted(c) for c in line.rstrip("\r\n").split("\t")]) for n, line in lines)
+    return _table(((n, [] if row == [""] else row) for n, row in cells), name)
+
+
+def _unquoted(cell: str) -> str:
+    inner = cell[1:-1].replace('""', "")
+    quoted = len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in inner
+    return cell[1:-1].replace('""', '"') if quoted else cell
+
+
+def _table(rows: Iterable[tuple[int, list[str]]], name: str) -> Iterator[dict[str, object]]:
+    """Turn a header and cells into rows; empty lines are no rows."""
+    header: list[str] = []
+    for number, cells in rows:
+        if not cells:
+            continue
+        if not header:
+            header = cells
+            if len(set(header)) < len(header) or not all(cell.strip() for cell in header):
+                rule = "the first line must name every column, each differently"
+                raise bad(f"{name}:{number}", rule, ", ".join(map(repr, header)))
+        elif len(cells) != len(header):
+            rule = f"a row must have {len(header)} cells like the header"
+            raise bad(f"{name}:{number}", rule, len(cells), _REWRITE)
+        else:
+            yield dict(zip(header, cells, strict=True))
+
+
+def _parquet(stream: IO[bytes], name: str) -> Iterator[dict[str, object]]:
+    try:
+        table = pq.read_table(stream)
+    except (pa.ArrowException, OSError) as error:
+        first = str(error).splitlines()[0]
+        raise bad(name, "must be a readable Parquet file", first, "Fetch it again.") from None
+    rows: Rows = table.to_pylist()
+    return iter(_named(rows, _class_names(table.schema.metadata or {}), name))
+
+
+def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
+    """Return the names behind class numbers that `datasets` stores in a Parquet file."""
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return {
+        column: feature["names"]
+        for column, feature in features.items()
+        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+    }
+
+
+def _named(rows: Rows, names: dict[str, list[str]], name: str) -> Rows:
+    """Replace class numbers by their names; −1 stands for a row without a label."""
+    for number, row in enumerate(rows, 1):
+        for column, known in names.items():
+            value = row.get(column)
+            if not isinstance(value, int):
+                continue
+            if value >= len(known):
+                rule = f"'{column}' must be a class below {len(known)}"
+                raise bad(f"{name}: row {number}", rule, value)
+            row[column] = known[value] if value >= 0 else None
+    return rows
+
+
+def _hub(source: str, where: str) -> Rows:
+    match = _HUB.fullmatch(source)
+    if match is None:
+        rule = "a source on the Hub must be hf:ORG/NAME[/CONFIG][@REV]:SPLIT"
+        raise bad(where, rule, f"'{source}'", "Example: hf:nyu-mll/multi_nli:train")
+    from datasets import ClassLabel, load_dataset
+    from datasets.exceptions import DatasetsError
+
+    try:
+        # Code that comes with a data set is never run: `datasets` 4 and later has no such thing.
+        data: Any = load_dataset(
+            match["id"], name=match["config"], revision=match["revision"], split=match["split"]
+        )
+    except (DatasetsError, OSError, ValueError, KeyError, RuntimeError) as error:
+        raise bad(where, *_hub_problem(source, match["id"], error)) from error
+    names = {c: f.names for c, f in data.features.items() if isinstance(f, ClassLabel)}
+    return _named(data.to_list(), names, source)
+
+
+def _hub_problem(source: str, name: str, error: Exception) -> tuple[str, str, str]:
+    """Say why the Hub gave no data, and what to do: offline, or unknown data set or split."""
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    found = f"'{source}': {first}"
+    if _unreachable(error):
+        remedy = (
+            "There is no connection and no copy in the cache. Connect once, or download the files "
+            "elsewhere and name them by path."
+        )
+        return "the data must be on this machine or the Hub reachable", found, remedy
+    remedy = f"See https://huggingface.co/datasets/{name} for its configurations and splits."
+    return "the Hub must hold this data set, configuration and split", found, remedy
+
+
+def _unreachable(error: BaseException | None) -> bool:
+    """Tell whether an error, or what caused it, was a missing connection."""
+    while error is not None:
+        names = {kind.__name__ for kind in type(error).__mro__}
+        if isinstance(error, (ConnectionError, TimeoutError)) or names & {
+            "OfflineModeIsEnabled",
+            "LocalEntryNotFoundError",
+            "TransportError",
+        }:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+_READERS: dict[str, Callable[[IO[bytes], str], Iterator[dict[str, object]]]] = {
+    ".csv": _csv,
+    ".tsv": _tsv,
+    ".jsonl": _jsonl,
+    ".parquet": _parquet,
+}

@@ -1,0 +1,203 @@
+"""Few-shot prompting: solved examples from the training split in front of the item."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Literal
+
+from tarazu.data.item import Item
+from tarazu.methods._asking import AnswerKnobs
+from tarazu.methods._explain import fill, join, numbers_of
+from tarazu.methods._method import Demonstrations, ExplainContext, Method, knob
+from tarazu.methods.zero_shot import needs_decoder
+from tarazu.tasks._task import Task
+from tarazu.text import Text
+
+
+class FewShotKnobs(AnswerKnobs):
+    """Which solved examples are shown."""
+
+    k: int = knob(
+        1,
+        ge=1,
+        reason="One-shot: the smallest demonstration of format and task",
+        source="Brown et al. 2020, arXiv 2005.14165, section 2",
+    )
+    """Number of demonstrations."""
+    select: Literal["random", "balanced", "similar"] = knob(
+        "random",
+        reason="No choice is tuned on anything; the seed decides, and seeds show its variance",
+        source="Lu et al. 2022, arXiv 2104.08786 (choice and order matter a lot)",
+    )
+    """``random``; ``balanced`` over classes; ``similar`` to the item by TF-IDF (Liu et al. 2022,
+    arXiv 2101.06804, with sparse vectors)."""
+
+
+def _text(item: Item) -> str:
+    return "\n".join(item.fields.values())
+
+
+def _distinct(pool: Sequence[Item], shots: Sequence[Item], item: Item) -> list[Item]:
+    """Leave out demonstrations that give the item away (trap T15)."""
+    return [s for s in shots if s.group != item.group and _text(s) != _text(item)]
+
+
+def _fixed(order: Sequence[Item], k: int) -> Demonstrations:
+    shots = list(order[:k])
+    spare = list(order[k : 2 * k + 1])
+
+    def choose(item: Item) -> Sequence[Item]:
+        return _distinct(order, [*shots, *spare], item)[:k]
+
+    return Demonstrations(choose, fixed=True, how="")
+
+
+def _balanced(order: Sequence[Item], labels: Sequence[str]) -> list[Item]:
+    """Reorder so that classes take turns, starting with a class that the seed decides."""
+    if not labels:
+        return list(order)
+    by_label = {label: [i for i in order if i.gold[0] == label] for label in labels}
+    turns = sorted(labels, key=lambda label: order.index(by_label[label][0]) if by_label[label]
+                   else len(order))
+    rounds = max(map(len, by_label.values()))
+    return [by_label[label][n] for n in range(rounds) for label in turns if n < len(by_label[label])]
+
+
+def _similar(pool: Sequence[Item], k: int) -> Demonstrations:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.neighbors import NearestNeighbors
+
+    vectorizer = TfidfVectorizer(sublinear_tf=True)
+    vectors = vectorizer.fit_transform([_text(item) for item in pool])
+    index = NearestNeighbors(metric="cosine", algorithm="brute").fit(vectors)
+
+    def choose(item: Item) -> Sequence[Item]:
+        wanted = min(len(pool), 4 * k + 16)
+        _, rows = index.kneighbors(vectorizer.transform([_text(item)]), n_neighbors=wanted)
+        near = _distinct(pool, [pool[row] for row in rows[0]], item)[:k]
+        return near[::-1]  # the most similar one stands next to the item
+
+    return Demonstrations(choose, fixed=False, how="")
+
+
+def demonstrations(
+    knobs: FewShotKnobs, task: Task, train: Sequence[Item], seed: int
+) -> Demonstrations:
+    """Choose demonstrations out of the training split, never out of another one (trap T15)."""
+    order = list(train)
+    random.Random(seed).shuffle(order)
+    if knobs.select == "similar":
+        chosen = _similar(order, knobs.k)
+        how = f"the {knobs.k} training items most similar to the item (TF-IDF cosine), nearest last"
+    elif knobs.select == "balanced":
+        chosen = _fixed(_balanced(order, task.labels), knobs.k)
+        how = f"{knobs.k} training items at random, classes in turn (seed {seed})"
+    else:
+        chosen = _fixed(order, knobs.k)
+        how = f"{knobs.k} training items at random (seed {seed}), the same for all items"
+    return Demonstrations(chosen.choose, chosen.fixed, how)
+
+
+def draws(knobs: FewShotKnobs) -> bool:
+    """Say whether anything is drawn: the demonstrations, or the answer's words."""
+    return knobs.select != "similar" or knobs.decode.temperature > 0
+
+
+EXPLANATION = Text(
+    en="""
+**What it is.** Solved examples stand in the prompt before the item, and the pretrained
+decoder continues the pattern. One-shot is k = 1; here k = {k}.
+
+**Formula.** `ŷ = argmax_y p(y | instruction, (x_1, y_1), …, (x_k, y_k), x)`. The examples act
+through attention alone ("in-context learning"): no weight changes.
+
+**Trained and frozen.** Nothing is trained; every weight is frozen.
+
+**How the examples are chosen.** Always from the training split, never from the data that are
+scored; an example of the item's own group, or with its text, is left out. {select}
+
+**Hard and soft prompts.** Examples and instruction are a hard prompt: words that a person
+chose or drew, readable and portable. A soft prompt (`p-tuning`) puts trained vectors in the
+same place: they digest thousands of examples into a few positions, but belong to one model
+and one task, and cannot be read. Few-shot prompting takes k examples at every request and
+learns nothing from the others.
+
+**When to use it.** When there is a handful of labelled examples, the model is large, and the
+format of the answer has to be shown. Not when there are thousands of examples, from which
+training learns far more; nor when items are long: each example takes room in the context, and
+what does not fit is cut from the context field and counted. Choice and order of the examples
+alone can move the score from near the best to chance, so one seed proves little.
+
+**For several tasks.** All tasks share one frozen base; a task is its instruction and its k
+examples. They are read anew at each request, unless the same prefix is kept in a cache.
+""",
+    fa="""
+**چیست؟** چند مثال حل‌شده پیش از نمونه در پرسش می‌آید و رمزگشای پیش‌آموخته الگو را ادامه
+می‌دهد. «تک‌نمونه» یعنی k = ۱؛ اینجا k برابر {k} است.
+
+**فرمول.** `ŷ = argmax_y p(y | instruction, (x_1, y_1), …, (x_k, y_k), x)`. مثال‌ها تنها از
+راه توجه اثر می‌کنند («یادگیری درون‌متنی») و هیچ وزنی تغییر نمی‌کند.
+
+**چه آموزش می‌بیند و چه یخ‌زده است؟** هیچ چیز آموزش نمی‌بیند و همهٔ وزن‌ها یخ‌زده‌اند.
+
+**مثال‌ها چگونه برگزیده می‌شوند؟** همیشه از داده‌های آموزش و هرگز از داده‌هایی که سنجیده
+می‌شوند؛ مثالی که هم‌گروه نمونه باشد یا متن آن را داشته باشد کنار گذاشته می‌شود. {select}
+
+**پرسش سخت و پرسش نرم.** مثال‌ها و دستور کار پرسش سخت‌اند: واژه‌هایی که کسی برگزیده یا به قید
+قرعه آمده، خواندنی و قابل انتقال به مدل دیگر. پرسش نرم (`p-tuning`) در همان جا بردارهای
+آموزش‌دیده می‌گذارد: هزاران نمونه را در چند جایگاه فشرده می‌کند، ولی از آنِ یک مدل و یک کار
+است و خوانده نمی‌شود. پرسش با نمونه در هر درخواست k مثال می‌برد و از بقیه چیزی نمی‌آموزد.
+
+**چه هنگام به کار می‌آید؟** وقتی چند نمونهٔ برچسب‌دار هست، مدل بزرگ است و باید شکل پاسخ را
+نشان داد. وقتی هزاران نمونه هست که آموزش بسیار بیشتر از آن‌ها می‌آموزد، یا وقتی نمونه‌ها
+درازند، مناسب نیست: هر مثال جایی از گنجایش مدل را می‌گیرد و آنچه جا نشود از متن زمینه بریده و
+شمرده می‌شود. انتخاب و ترتیب مثال‌ها به تنهایی می‌تواند نمره را از نزدیکیِ بهترین تا حد شانس
+جابه‌جا کند؛ پس یک بذر چیز زیادی را ثابت نمی‌کند.
+
+**برای چند کار.** همهٔ کارها یک پایهٔ یخ‌زده را مشترک دارند و هر کار دستور کار و k مثال خود
+است. آن‌ها در هر درخواست از نو خوانده می‌شوند، مگر آنکه پیشوند یکسان در حافظهٔ نهان بماند.
+""",
+)
+SELECT = {
+    "random": Text(
+        en="Here they are drawn at random by the seed and are the same for every item: nothing is "
+        "tuned, and several seeds show how much the choice matters.",
+        fa="اینجا با بذر به‌تصادف کشیده می‌شوند و برای همهٔ نمونه‌ها یکی‌اند: چیزی تنظیم نشده "
+        "است و چند بذر نشان می‌دهد که انتخاب چقدر اثر دارد.",
+    ),
+    "balanced": Text(
+        en="Here the classes take turns, so that the prompt suggests none of them by number.",
+        fa="اینجا دسته‌ها به نوبت می‌آیند تا پرسش با شمار مثال‌ها یکی از آن‌ها را القا نکند.",
+    ),
+    "similar": Text(
+        en="Here those most similar to the item by TF-IDF are taken, the nearest one last: they "
+        "show what matters for this very item, at the price of a new prompt for each.",
+        fa="اینجا شبیه‌ترین‌ها به نمونه بر پایهٔ TF-IDF برداشته می‌شوند و نزدیک‌ترین در آخر می‌آید: "
+        "آنچه را برای همین نمونه مهم است نشان می‌دهند، به بهای پرسشی تازه برای هر نمونه.",
+    ),
+}
+
+
+def explain(context: ExplainContext) -> Text:
+    """Explain few-shot prompting."""
+    knobs = context.knobs
+    return join(fill(EXPLANATION, k=knobs.k, select=SELECT[knobs.select]), numbers_of(context))
+
+
+METHOD = Method(
+    name="few-shot",
+    label=Text(en="Few-shot prompt", fa="پرسش با نمونه"),
+    family="prompting",
+    summary=Text(
+        en="Asks the pretrained model after showing solved examples; nothing is trained.",
+        fa="پس از نشان دادن نمونه‌های حل‌شده از مدل پرسیده می‌شود؛ چیزی آموزش نمی‌بیند.",
+    ),
+    explain=explain,
+    knobs=FewShotKnobs,
+    trains=False,
+    seeded=draws,
+    supports=needs_decoder,
+    demonstrations=demonstrations,
+    cite=("Brown et al. 2020, arXiv 2005.14165", "Lu et al. 2022, arXiv 2104.08786"),
+)

@@ -1,0 +1,203 @@
+"""GGUF files: converted once into an ordinary folder of fp32 safetensors, values unchanged.
+
+A block of quantised weights stands for exact fp32 numbers (``scale * integer + offset``). Those are
+what is written: nothing is lost beyond what the quantisation had lost already, and everything after
+reads one format.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tarazu.errors import BadInput, bad
+from tarazu.models.cache import (
+    Note,
+    build_once,
+    cache_root,
+    is_disk_full,
+    require_space,
+    write_manifest,
+)
+
+_HEADER = struct.Struct("<4sIQQ")  # magic, version, number of tensors, number of metadata entries
+_SMALLEST_ENTRY = 12  # bytes that the shortest metadata entry or tensor description can take
+_FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
+
+
+@dataclass(frozen=True)
+class GgufSource:
+    """A GGUF file on disk.
+
+    Attributes:
+        path: The file.
+        sha256: What its checksum must be, when stated.
+    """
+
+    path: Path
+    sha256: str | None = None
+
+
+def convert_gguf(path: Path, sha256: str, where: str, note: Note) -> Path:
+    """Return a folder with the model of a GGUF file in the layout of transformers.
+
+    Args:
+        path: The GGUF file.
+        sha256: Its checksum, the key of the cache.
+        where: The place in the study file, for messages.
+        note: Told when the file is converted.
+
+    Raises:
+        BadInput: When the file is damaged or its architecture unknown, or the disk is full.
+    """
+
+    def build(folder: Path) -> None:
+        counts = read_quantisation(path, where)
+        origin = _origin(path.name, counts)
+        note(f"converting {path.name} to safetensors ({origin.split(' (')[0]}), once")
+        require_space(folder, 4 * sum(counts.values()))
+        try:
+            _convert(path, folder)
+        except BadInput:
+            raise
+        except Exception as error:
+            if is_disk_full(error):
+                raise
+            raise bad(
+                where, f"{path.name} must be a GGUF file that transformers reads", error
+            ) from error
+        write_manifest(folder, origin=origin, files={path.name: sha256})
+
+    return build_once(cache_root() / "gguf" / sha256, build, note)
+
+
+def check_header(path: Path, where: str) -> None:
+    """Refuse a file that is no GGUF file or whose header announces more than the file can hold.
+
+    Args:
+        path: The file.
+        where: The place in the study file, for messages.
+    """
+    with path.open("rb") as file:
+        header = file.read(_HEADER.size)
+    size = path.stat().st_size
+    if len(header) < _HEADER.size or header[:4] != b"GGUF":
+        raise bad(where, f"{path.name} must be a GGUF file", f"a file that starts {header[:4]!r}")
+    _, version, tensors, entries = _HEADER.unpack(header)
+    if version not in (2, 3):
+        raise bad(where, f"{path.name} must be of GGUF version 2 or 3", version)
+    if (tensors + entries) * _SMALLEST_ENTRY > size:
+        raise bad(
+            where,
+            f"{path.name} must hold what its header announces",
+            f"{tensors} tensors and {entries} entries in {size} bytes",
+            "The file is damaged or was not downloaded to its end; fetch it again.",
+        )
+
+
+def read_quantisation(path: Path, where: str) -> Counter[str]:
+    """Return how many weights the file holds in each format, such as ``Q4_1``.
+
+    Args:
+        path: The GGUF file.
+        where: The place in the study file, for messages.
+
+    Raises:
+        BadInput: When the file does not hold what its header announces.
+    """
+    check_header(path, where)
+    from gguf import GGUFReader
+
+    counts: Counter[str] = Counter()
+    try:
+        # The reader maps the file: a tensor that would lie beyond its end fails here, unallocated.
+        for tensor in GGUFReader(path).tensors:
+            counts[tensor.tensor_type.name] += int(tensor.n_elements)
+    except (ValueError, IndexError, KeyError, OverflowError, MemoryError) as error:
+        raise bad(
+            where,
+            f"{path.name} must be a complete GGUF file",
+            f"'{error}'",
+            "The file is damaged or was not downloaded to its end; fetch it again.",
+        ) from error
+    return counts
+
+
+def _origin(file: str, counts: Counter[str]) -> str:
+    name = counts.most_common(1)[0][0]
+    return f"{'from' if name in _FLOATS else 'dequantised from'} GGUF {name} ({file})"
+
+
+def _convert(path: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    # transformers draws three progress bars here; what takes time was said by `note`.
+    with contextlib.redirect_stderr(io.StringIO()):
+        loaded = AutoModelForCausalLM.from_pretrained(
+            path.parent, gguf_file=path.name, dtype=torch.float32, trust_remote_code=False
+        )
+        _save_model(loaded, folder)
+        _convert_tokenizer(path, folder, loaded.config)
+
+
+def _save_model(loaded: Any, folder: Path) -> None:
+    import torch
+
+    config = loaded.config
+    # The loaded model calls itself quantised and would be saved, and reloaded, as such. A fresh one
+    # takes over the same tensors without a copy.
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    config.architectures = [type(loaded).__name__]
+    with torch.device("meta"):
+        fresh = type(loaded)(config)
+    fresh.load_state_dict(loaded.state_dict(), assign=True)
+    fresh.tie_weights()
+    fresh.generation_config = loaded.generation_config
+    fresh.save_pretrained(folder, max_shard_size="1TB")
+
+
+def _convert_tokenizer(path: Path, folder: Path, config: Any) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(
+        path.parent, gguf_file=path.name, trust_remote_code=False
+    )
+    _mend_pre_tokenizer(tokenizer, _string_field(path, "tokenizer.ggml.pre"))
+    # The file states the model's length, not the tokenizer's, which then counts as endless.
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is not None:
+        tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
+    tokenizer.save_pretrained(folder)
+
+
+def _mend_pre_tokenizer(tokenizer: Any, name: str | None) -> None:
+    """Split digits as SmolLM does; transformers reads every BPE of a GGUF as GPT-2's.
+
+    Args:
+        tokenizer: The tokenizer that transformers made of the file.
+        name: The file's name of the rule that splits text before BPE.
+    """
+    if name != "smollm":
+        return
+    from tokenizers import pre_tokenizers
+
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+
+
+def _string_field(path: Path, name: str) -> str | None:
+    from gguf import GGUFReader
+
+    field = GGUFReader(path).get_field(name)
+    return None if field is None else str(field.contents())

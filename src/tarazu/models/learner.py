@@ -1,0 +1,167 @@
+"""A backbone as methods and readings see it: hidden states, vocabulary scores, head, soft prompt.
+
+Methods change a `Learner` in place (freeze, inject adapters, add a prompt); readings ask it for
+hidden states and never for how they were made.
+
+Shapes: b items, s tokens, v virtual tokens, h hidden size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tarazu.models.info import ModelInfo
+from tarazu.models.precision import Precision
+from tarazu.models.soft_prompt import SoftPrompt
+
+Batch = dict[str, Tensor]
+
+
+class Learner(nn.Module):
+    """A pretrained model, perhaps with adapters, soft prompt and head.
+
+    Args:
+        body: The `transformers` model: with its vocabulary projection for decoders, without for
+            encoders. Adapters are injected into it in place.
+        info: What is known of it.
+        head: A head of our own, or None when answers are words.
+        precision: Where it computes; None on meta tensors.
+    """
+
+    def __init__(
+        self,
+        body: Any,
+        info: ModelInfo,
+        head: nn.Module | None,
+        precision: Precision | None = None,
+    ) -> None:
+        super().__init__()
+        self.body = body
+        self.info = info
+        self.head = head
+        self.prompt: SoftPrompt | None = None
+        self.precision = precision
+        # The peft wrapper shares the body's modules; as a submodule it would list them twice.
+        self._adapter: list[Any] = []
+
+    @property
+    def adapter(self) -> Any | None:
+        """The `peft.PeftModel` around the body, which saves and merges; None without adapters."""
+        return self._adapter[0] if self._adapter else None
+
+    def set_adapter(self, adapter: Any) -> None:
+        """Remember the `peft.PeftModel` whose layers were injected into the body."""
+        self._adapter = [adapter]
+
+    @property
+    def trunk(self) -> Any:
+        """The body without its vocabulary projection."""
+        return self.body.base_model
+
+    def blocks(self) -> nn.ModuleList:
+        """Return the transformer layers, first to last.
+
+        Raises:
+            ValueError: No list of as many modules as the model has layers is found.
+        """
+        for module in self.trunk.modules():
+            if isinstance(module, nn.ModuleList) and len(module) == self.info.layers:
+                return module
+        raise ValueError(f"{self.info.name}: found no list of {self.info.layers} layers")
+
+    def after_blocks(self) -> Iterator[nn.Module]:
+        """Yield the final norm, which a decoder applies after its last layer."""
+        for name, module in self.trunk.named_children():
+            if name in ("norm", "ln_f", "final_layer_norm"):
+                yield module
+
+    def hidden(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor | None = None,
+        cache: Any = None,
+    ) -> Tensor:
+        """Return the last layer's hidden states [b, s, h], virtual tokens left out.
+
+        Args:
+            input_ids: [b, s].
+            attention_mask: [b, s]; with a filled cache [b, cached + s], where cached counts
+                virtual tokens too.
+            token_type_ids: [b, s] for encoders that tell two texts apart.
+            cache: A `transformers` cache, filled in place.
+        """
+        fresh = cache is None or cache.get_seq_length() == 0
+        virtual = self.prompt.virtual_tokens if self.prompt is not None and fresh else 0
+        inputs: dict[str, Any] = {"input_ids": input_ids}
+        if virtual:
+            inputs = {"inputs_embeds": self.embed(input_ids)}
+            attention_mask = self.widen(attention_mask, 1)
+        if token_type_ids is not None:
+            inputs["token_type_ids"] = self.widen(token_type_ids, 0) if virtual else token_type_ids
+        if self.info.kind == "decoder":
+            # Counting real tokens makes padding on any side harmless (trap T11).
+            positions = (attention_mask.cumsum(dim=-1) - 1).clamp(min=0)
+            inputs["position_ids"] = positions[:, -(input_ids.shape[1] + virtual) :]
+            inputs["use_cache"] = cache is not None
+            inputs["past_key_values"] = cache
+        states: Tensor = self.trunk(attention_mask=attention_mask, **inputs).last_hidden_state
+        return states[:, virtual:]
+
+    def embed(self, input_ids: Tensor) -> Tensor:
+        """Return embeddings with the virtual tokens in front: [b, s] to [b, v + s, h]."""
+        words: Tensor = self.trunk.get_input_embeddings()(input_ids)
+        if self.prompt is None:
+            return words
+        virtual = self.prompt().to(words.dtype).unsqueeze(0).expand(len(input_ids), -1, -1)
+        return torch.cat([virtual, words], dim=1)
+
+    def widen(self, per_token: Tensor, value: int) -> Tensor:
+        """Put `value` in front of [b, s] for every virtual token: [b, v + s]."""
+        if self.prompt is None:
+            return per_token
+        virtual = per_token.new_full((len(per_token), self.prompt.virtual_tokens), value)
+        return torch.cat([virtual, per_token], dim=1)
+
+    def vocabulary_logits(self, states: Tensor) -> Tensor:
+        """Project hidden states [..., h] onto the vocabulary, [..., V], in fp32."""
+        projection = self.body.get_output_embeddings()
+        # With fp32 inputs and no autocast the projection may be stored in another precision.
+        logits: Tensor = projection(states.to(projection.weight.dtype))
+        return logits.float()
+
+    def compute(self) -> AbstractContextManager[Any]:
+        """Return the context in which forward passes run (autocast, or nothing)."""
+        return self.precision.autocast() if self.precision is not None else nullcontext()
+
+    def forward(self, loss: Callable[[Learner, Batch], Tensor], batch: Batch) -> Tensor:
+        """Return a reading's summed loss on a batch (a scalar).
+
+        The one entry of training, so that wrappers for several devices see every pass.
+        """
+        return loss(self, batch)
+
+    def settle(self) -> None:
+        """Store trained parameters in fp32 and frozen ones in the compute dtype.
+
+        fp32 master weights under autocast keep small updates (trap T20) and let fp16 gradients be
+        unscaled (trap T27). Quantised weights stay as they are.
+        """
+        if self.precision is None:
+            return
+        for parameter in self.parameters():
+            if not parameter.is_floating_point() or hasattr(parameter, "quant_state"):
+                continue
+            dtype = torch.float32 if parameter.requires_grad else self.precision.torch_dtype
+            parameter.data = parameter.data.to(dtype)
+
+    def named_trained(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Yield every trained parameter with its name, tied ones once."""
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                yield name, parameter

@@ -1,0 +1,154 @@
+"""Making a `Learner`: with weights from a folder, or without any on meta tensors for counting."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from tarazu.models.heads import ClassificationHead, SpanHead
+from tarazu.models.info import ModelInfo
+from tarazu.models.learner import Learner
+from tarazu.models.precision import Precision
+
+HeadName = Literal["classes", "spans", "text"]
+
+
+def _auto_class(info: ModelInfo) -> Any:
+    from transformers import AutoModel, AutoModelForCausalLM
+
+    return AutoModelForCausalLM if info.kind == "decoder" else AutoModel
+
+
+def _config(info: ModelInfo) -> Any:
+    from transformers import AutoConfig
+
+    config = {k: v for k, v in info.config.items() if k not in ("auto_map", "quantization_config")}
+    return AutoConfig.for_model(**config)
+
+
+def _extra(info: ModelInfo, config: Any) -> dict[str, Any]:
+    """Leave an encoder's pretrained pooler out: heads are our own."""
+    if info.kind == "decoder":
+        return {}
+    from transformers import AutoModel
+
+    model_class = AutoModel._model_mapping[type(config)]
+    takes = inspect.signature(model_class.__init__).parameters
+    return {"add_pooling_layer": False} if "add_pooling_layer" in takes else {}
+
+
+def make_head(info: ModelInfo, reading: HeadName, classes: int) -> nn.Module | None:
+    """Make a new head, initialised like the backbone's own layers.
+
+    Args:
+        info: The model below it.
+        reading: ``classes``, ``spans``, or ``text`` for none.
+        classes: Number of labels.
+    """
+    head: nn.Module
+    if reading == "text":
+        return None
+    if reading == "spans":
+        head = SpanHead(info.hidden_size)
+    else:
+        encoder = info.kind == "encoder"
+        dropout = float(info.config.get("hidden_dropout_prob", 0.1)) if encoder else 0.0
+        pooling = info.pooling if encoder else "last"
+        head = ClassificationHead(
+            info.hidden_size, classes, pooling=pooling, dropout=dropout, deep=encoder
+        )
+    deviation = float(info.config.get("initializer_range", 0.02))
+    for module in head.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=deviation)
+            nn.init.zeros_(module.bias)
+    return head
+
+
+def empty_learner(info: ModelInfo, reading: HeadName, classes: int) -> Learner:
+    """Make a learner on meta tensors: exact shapes, no weights, no memory."""
+    with torch.device("meta"):
+        config = _config(info)
+        body = _auto_class(info).from_config(config, **_extra(info, config))
+        return Learner(body, info, make_head(info, reading, classes))
+
+
+def load_learner(
+    folder: Path,
+    info: ModelInfo,
+    reading: HeadName,
+    classes: int,
+    precision: Precision,
+    *,
+    four_bit: bool = False,
+) -> Learner:
+    """Load a backbone from a folder and put a new head on it.
+
+    Set the seed before: the head's initialisation draws from it (trap T34).
+
+    Args:
+        folder: Weights as safetensors, in the layout of `transformers`.
+        info: The model.
+        reading: What head it needs.
+        classes: Number of labels.
+        precision: Where and how it computes.
+        four_bit: Hold the base in NF4 with double quantisation (Dettmers et al. 2023, QLoRA).
+
+    Returns:
+        A learner in evaluation mode with everything frozen.
+    """
+    options: dict[str, Any] = {"dtype": torch.float32}
+    if four_bit:
+        options = {
+            "dtype": precision.torch_dtype,
+            "quantization_config": four_bit_config(precision),
+            "device_map": {"": precision.device},
+        }
+    config = _config(info)
+    body = _auto_class(info).from_pretrained(
+        folder,
+        config=config,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        **_extra(info, config),
+        **options,
+    )
+    learner = Learner(body, info, make_head(info, reading, classes), precision)
+    learner.requires_grad_(False)
+    if learner.head is not None:
+        learner.head.to(precision.device)
+    if not four_bit:
+        learner.to(precision.device)
+    return learner.eval()
+
+
+def four_bit_config(precision: Precision) -> Any:
+    """Return the NF4 configuration of QLoRA; compute in the run's dtype (fp16 on a T4)."""
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=precision.torch_dtype,
+    )
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Load the fast tokenizer of a model; a missing padding token becomes the end-of-text token.
+
+    Padding is masked by length everywhere, never by token id (trap T5).
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(
+        folder, use_fast=True, trust_remote_code=False, local_files_only=True
+    )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer

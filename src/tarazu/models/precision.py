@@ -1,0 +1,85 @@
+"""Device and precision, chosen by what is there.
+
+Adapters, heads and optimiser state are always fp32; `dtype` is what matrix products run in and what
+frozen weights are stored in.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tarazu.errors import bad
+from tarazu.record.spec import ComputeSpec
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Where and in which precision a run computes.
+
+    Attributes:
+        device: ``cpu`` or ``cuda``.
+        dtype: ``float32``, ``bfloat16`` or ``float16``.
+        threads: CPU threads.
+    """
+
+    device: str
+    dtype: str
+    threads: int
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The dtype of matrix products and of frozen weights."""
+        return DTYPES[self.dtype]
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context in which a forward pass runs."""
+        if self.dtype == "float32":
+            return nullcontext()
+        return torch.autocast(self.device, dtype=self.torch_dtype)
+
+
+def cpu_has_bf16() -> bool:
+    """Say whether the processor multiplies matrices in bf16 (AVX-512 BF16 or AMX)."""
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
+
+
+def choose(compute: ComputeSpec) -> Precision:
+    """Choose device, dtype and threads.
+
+    Args:
+        compute: What the study asks for; ``auto`` leaves it to the machine.
+
+    Raises:
+        BadInput: A CUDA device is asked for and there is none, or fp16 on a CPU.
+    """
+    has_cuda = torch.cuda.is_available()
+    if compute.device == "cuda" and not has_cuda:
+        raise bad("compute.device", "must be available", "cuda", "Use 'auto' or 'cpu'.")
+    device = ("cuda" if has_cuda else "cpu") if compute.device == "auto" else compute.device
+    dtype: str = compute.dtype
+    if dtype == "auto":
+        dtype = _best_dtype(device)
+    if dtype == "float16" and device == "cpu":
+        raise bad(
+            "compute.dtype",
+            "must be float32 or bfloat16 on a CPU, where training has no gradient scaler for fp16",
+            dtype,
+            "Use 'auto'.",
+        )
+    return Precision(device, dtype, compute.threads or os.cpu_count() or 1)
+
+
+def _best_dtype(device: str) -> str:
+    if device == "cpu":
+        return "bfloat16" if cpu_has_bf16() else "float32"
+    # A T4 emulates bf16 slowly: ask for the real thing, else fp16 with a gradient scaler.
+    native = torch.cuda.get_device_capability()[0] >= 8
+    return "bfloat16" if native else "float16"

@@ -1,0 +1,93 @@
+"""Reading classes: a head on one vector of the model, for encoders and decoders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tarazu.data.item import Item, Prediction
+from tarazu.models.learner import Batch, Learner
+from tarazu.readings._reading import (
+    Asking,
+    Feature,
+    Reading,
+    Tick,
+    by_length,
+    collate,
+    to_device,
+)
+from tarazu.readings.pairs import encode_texts
+from tarazu.readings.prompts import encode_prompts
+
+
+def _inputs(items: Sequence[Item], asking: Asking) -> list[Feature]:
+    if asking.info.kind == "encoder":
+        return encode_texts(items, asking)
+    encoded = encode_prompts(items, [()] * len(items), asking, room=0)
+    return [
+        Feature(index, one.prompt, cut_tokens=one.cut_tokens) for index, one in enumerate(encoded)
+    ]
+
+
+def encode(items: Sequence[Item], asking: Asking) -> list[Feature]:
+    """Encode items with their class."""
+    labels = asking.task.labels
+    return [
+        Feature(
+            feature.item,
+            feature.input_ids,
+            labels=(labels.index(items[feature.item].gold[0]),),
+            token_types=feature.token_types,
+            cut_tokens=feature.cut_tokens,
+        )
+        for feature in _inputs(items, asking)
+    ]
+
+
+def logits(learner: Learner, batch: Batch) -> Tensor:
+    """Return class logits, [b, c]."""
+    assert learner.head is not None
+    states = learner.hidden(
+        batch["input_ids"], batch["attention_mask"], batch.get("token_type_ids")
+    )
+    result: Tensor = learner.head(states, batch["attention_mask"])
+    return result
+
+
+def loss(learner: Learner, batch: Batch) -> Tensor:
+    """Return the summed cross-entropy."""
+    return functional.cross_entropy(
+        logits(learner, batch), batch["labels"][:, 0], reduction="sum"
+    )
+
+
+@torch.no_grad()
+def answer(
+    learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick
+) -> list[Prediction]:
+    """Answer every item with the most probable class."""
+    features = _inputs(items, asking)
+    answers: dict[int, Prediction] = {}
+    for indices in by_length(features, asking.batch_size):
+        rows = [features[i] for i in indices]
+        batch = to_device(collate(rows, asking.tokenizer.pad_token_id), learner)
+        with learner.compute():
+            scores = functional.log_softmax(logits(learner, batch), dim=-1).cpu()
+        for feature, row in zip(rows, scores, strict=True):
+            label = asking.task.labels[int(row.argmax())]
+            answers[feature.item] = Prediction(
+                items[feature.item].id,
+                predicted=label,
+                raw=label,
+                scores=tuple(row.tolist()),
+                cut_tokens=feature.cut_tokens,
+                prompt_tokens=len(feature.input_ids),
+            )
+        tick(len(answers), len(items))
+    return [answers[i] for i in range(len(items))]
+
+
+READING = Reading("classes", encode, loss, answer)

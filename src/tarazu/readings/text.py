@@ -1,0 +1,171 @@
+"""Reading text: the answer in words, trained token by token, then scored or generated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch.nn import functional
+
+from tarazu.data.item import Item, Prediction
+from tarazu.errors import bad
+from tarazu.evaluation.generating import generate
+from tarazu.evaluation.scoring import score_continuations
+from tarazu.models.learner import Batch, Learner
+from tarazu.readings._reading import IGNORED, Asking, Feature, Reading, Tick
+from tarazu.readings.prompts import Encoded, content_free, encode_prompts
+
+
+def encode(items: Sequence[Item], asking: Asking) -> list[Feature]:
+    """Encode prompts with their answers, closed by the end-of-text token.
+
+    The loss is on the answer and its end only, unless `asking.loss_on` says otherwise.
+    """
+    answers = [[asking.task.answer_text(item)] for item in items]
+    features = []
+    for index, one in enumerate(encode_prompts(items, answers, asking, room=0)):
+        answer = [*one.answers[0], asking.tokenizer.eos_token_id]
+        prompt = one.prompt if asking.loss_on == "all" else [IGNORED] * len(one.prompt)
+        labels = [*prompt, *answer]
+        features.append(
+            Feature(
+                index,
+                [*one.prompt, *answer],
+                labels=labels,
+                # The first token is given: nothing predicts it.
+                terms=sum(label != IGNORED for label in labels[1:]),
+                cut_tokens=one.cut_tokens,
+            )
+        )
+    return features
+
+
+def loss(learner: Learner, batch: Batch) -> Tensor:
+    """Return the summed cross-entropy of labelled tokens; only they are projected."""
+    states = learner.hidden(batch["input_ids"], batch["attention_mask"])
+    targets = batch["labels"][:, 1:]
+    counted = targets != IGNORED
+    logits = learner.vocabulary_logits(states[:, :-1][counted])
+    return functional.cross_entropy(logits, targets[counted], reduction="sum")
+
+
+def answer(
+    learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick
+) -> list[Prediction]:
+    """Answer by the best label word or by generated text, as asked."""
+    how = _scored if asking.answer == "score" else _generated
+    return how(learner, items, asking, tick)
+
+
+def _generated(
+    learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick
+) -> list[Prediction]:
+    room = asking.decode.max_new_tokens or asking.task.max_answer_tokens
+    encoded = encode_prompts(items, [()] * len(items), asking, room=room)
+    texts = generate(
+        learner,
+        [one.prompt for one in encoded],
+        tokenizer=asking.tokenizer,
+        max_new_tokens=room,
+        temperature=asking.decode.temperature,
+        top_p=asking.decode.top_p,
+        seed=asking.seed,
+        batch_size=asking.batch_size,
+        tick=tick,
+    )
+    return [
+        Prediction(
+            item.id,
+            predicted=asking.task.parse(text, item),
+            raw=text,
+            cut_tokens=one.cut_tokens,
+            prompt_tokens=len(one.prompt),
+        )
+        for item, one, text in zip(items, encoded, texts, strict=True)
+    ]
+
+
+def check_label_tokens(encoded: Encoded, labels: Sequence[str]) -> None:
+    """Refuse label words of which one is the beginning of another (trap T13).
+
+    Raises:
+        BadInput: Their scores could not be compared.
+    """
+    for i, one in enumerate(encoded.answers):
+        for j, other in enumerate(encoded.answers):
+            if i != j and other[: len(one)] == one:
+                raise bad(
+                    "label_words",
+                    "no label's tokens may begin another label's",
+                    f"'{labels[i]}' and '{labels[j]}'",
+                    "Choose other label words, or answer: generate.",
+                )
+
+
+def _scored(
+    learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick
+) -> list[Prediction]:
+    task = asking.task
+    words = [task.word(label) for label in task.labels]
+    encoded = encode_prompts(items, [words] * len(items), asking, room=0)
+    check_label_tokens(encoded[0], words)
+    total = len(items)
+    sums = _scores(learner, encoded, asking, lambda done, _: tick(done, total))
+    empty = _empty_scores(learner, items, words, asking)
+    return [
+        _prediction(item, one, row, prior, asking)
+        for item, one, row, prior in zip(items, encoded, sums, empty, strict=True)
+    ]
+
+
+def _scores(
+    learner: Learner, encoded: Sequence[Encoded], asking: Asking, tick: Tick
+) -> list[list[float]]:
+    return score_continuations(
+        learner,
+        [one.prompt for one in encoded],
+        [one.answers for one in encoded],
+        pad_id=asking.tokenizer.pad_token_id,
+        batch_size=asking.batch_size,
+        tick=tick,
+    )
+
+
+def _empty_scores(
+    learner: Learner, items: Sequence[Item], words: Sequence[str], asking: Asking
+) -> list[list[float]]:
+    """Score the labels of items that say nothing; once when all items share their prefix."""
+    asked = [content_free(item) for item in (items[:1] if asking.fixed else items)]
+    encoded = encode_prompts(asked, [list(words)] * len(asked), asking, room=0)
+    rows = _scores(learner, encoded, asking, lambda done, all_: None)
+    return rows * len(items) if asking.fixed else rows
+
+
+def _prediction(
+    item: Item, one: Encoded, sums: Sequence[float], prior: Sequence[float], asking: Asking
+) -> Prediction:
+    labels = asking.task.labels
+    by_rule = {
+        "sum": list(sums),
+        "token": [s / len(tokens) for s, tokens in zip(sums, one.answers, strict=True)],
+        "calibrated": [s - p for s, p in zip(sums, prior, strict=True)],
+    }
+    best = {
+        rule: labels[max(range(len(labels)), key=values.__getitem__)]
+        for rule, values in by_rule.items()
+    }
+    # All three are kept; which one decides was fixed before (trap T14).
+    return Prediction(
+        item.id,
+        predicted=best[asking.label_score],
+        raw=best[asking.label_score],
+        scores=tuple(by_rule[asking.label_score]),
+        cut_tokens=one.cut_tokens,
+        prompt_tokens=len(one.prompt),
+        metrics={
+            f"accuracy_{rule}": float(label == item.gold[0]) for rule, label in best.items()
+        },
+    )
+
+
+READING = Reading("text", encode, loss, answer)

@@ -1,0 +1,55 @@
+"""Writing to disk so that a file is there whole or not at all, and saying plainly why it cannot."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tarazu.errors import bad
+
+_ELSEWHERE = "Choose another folder with --out."
+_REMEDIES = {
+    errno.ENOSPC: ("there is no space left", f"Free some space and run again. {_ELSEWHERE}"),
+    errno.EDQUOT: ("the quota is used up", f"Free some space and run again. {_ELSEWHERE}"),
+    errno.EROFS: ("it is on a read-only file system", _ELSEWHERE),
+    errno.EACCES: ("there is no permission to write", f"Allow writing to it. {_ELSEWHERE}"),
+    errno.EPERM: ("there is no permission to write", f"Allow writing to it. {_ELSEWHERE}"),
+    errno.ENOTDIR: ("a file stands where a folder is needed", _ELSEWHERE),
+    errno.EEXIST: ("a file stands where a folder is needed", _ELSEWHERE),
+    errno.ENAMETOOLONG: ("its name is too long", _ELSEWHERE),
+}
+
+
+@contextmanager
+def told_plainly(folder: Path) -> Iterator[None]:
+    """Turn errors of the file system into `BadInput` that names the folder and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REMEDIES:
+            raise
+        reason, remedy = _REMEDIES[error.errno]
+        raise bad(str(folder), "the output folder must be writable", reason, remedy) from error
+
+
+def sync(path: Path) -> None:
+    """Make sure that a file, or the list of a folder's files, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_synced(temporary: Path, text: str, place: Path) -> None:
+    """Write a text under a temporary name beside its place, sync it, and move it into place."""
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        sync(temporary)
+        os.replace(temporary, place)
+        sync(place.parent)
+    finally:
+        temporary.unlink(missing_ok=True)

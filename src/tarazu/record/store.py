@@ -1,0 +1,278 @@
+"""The record store: one output folder, in which everything is written whole or not at all.
+
+::
+
+    study.json                        the resolved study
+    runs/<entry>-s<seed>-<key>/       one run: record.json, predictions.parquet, artifacts/
+    data/<sha>/items.parquet          the items, once per data set
+
+Everything is built beside its place under a temporary name, synced to disk and renamed into place.
+What a killed process left under a temporary name is removed by the next one that writes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from tarazu.errors import bad
+from tarazu.record.disk import sync, told_plainly, write_synced
+from tarazu.record.key import canonical_json, sha256_file, sha256_rows, sha256_text
+from tarazu.record.record import SCHEMA, Artifact, RunRecord
+from tarazu.record.tables import ItemRow, PredictionRow, items_table, predictions_table, to_bytes
+
+_TEMPORARY = ".tmp-"
+_REPLACED = ".old-"
+
+
+class Store:
+    """Reads and writes the records of one study.
+
+    Args:
+        folder: The output folder. It is made at the first write.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._runs = folder / "runs"
+        self._data = folder / "data"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other studies out of the folder, and clear away what a killed process left.
+
+        Only the process that leads a study takes the lock; reading never needs it.
+
+        Raises:
+            BadInput: Another process has the folder, or it cannot be written to.
+        """
+        with told_plainly(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / ".lock", timeout=0)
+            try:
+                lock.acquire()
+            except Timeout:
+                raise bad(
+                    str(self.folder),
+                    "only one process may write to an output folder at a time",
+                    "another one that is still running",
+                    "Wait until it has finished, or choose another folder with --out.",
+                ) from None
+        try:
+            with told_plainly(self.folder):
+                self._clear()
+            yield
+        finally:
+            lock.release()
+
+    def _clear(self) -> None:
+        for parent in (self.folder, self._runs, self._data):
+            for old in parent.glob(f"{_REPLACED}*"):
+                place = parent / old.name.removeprefix(_REPLACED)
+                if not place.exists():  # killed between the two renames of a replacement
+                    old.rename(place)
+            for left in (*parent.glob(f"{_TEMPORARY}*"), *parent.glob(f"{_REPLACED}*")):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+    @contextmanager
+    def _whole(self, place: Path) -> Iterator[Path]:
+        """Give a temporary folder that becomes `place` at the end, or vanishes on an error."""
+        temporary = place.parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
+        with told_plainly(self.folder):
+            try:
+                temporary.mkdir(parents=True)
+                yield temporary
+                for path in (*temporary.rglob("*"), temporary):
+                    sync(path)
+                _put(temporary, place)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+    def write_record(
+        self,
+        record: RunRecord,
+        predictions: Sequence[PredictionRow] = (),
+        artifacts: Path | None = None,
+    ) -> RunRecord:
+        """Write one run whole; an earlier record of the same run is replaced.
+
+        Args:
+            record: The record.
+            predictions: Answers to the items, in order.
+            artifacts: Folder whose files are moved into the run.
+
+        Returns:
+            The record as written, with its artifacts listed.
+
+        Raises:
+            BadInput: The folder cannot be written to; nothing is left half-written.
+        """
+        with self._whole(self.run_folder(record)) as temporary:
+            if artifacts is not None:
+                shutil.move(artifacts, temporary / "artifacts")
+            files = sorted(p for p in temporary.rglob("*") if p.is_file())
+            record = record.model_copy(
+                update={"artifacts": [_artifact(file, temporary) for file in files]}
+            )
+            table = predictions_table(predictions)
+            (temporary / "predictions.parquet").write_bytes(to_bytes(table))
+            text = record.model_dump_json(by_alias=True, indent=2) + "\n"
+            (temporary / "record.json").write_text(text, encoding="utf-8")
+        return record
+
+    def write_items(
+        self, splits: Mapping[str, Sequence[ItemRow]], *, redacted: bool = False
+    ) -> Path:
+        """Write the items of a data set, once.
+
+        Args:
+            splits: Items by split.
+            redacted: Leave their texts out. A file with texts from before is replaced.
+
+        Returns:
+            The file.
+        """
+        sha = {name: sha256_rows(i.content() for i in items) for name, items in splits.items()}
+        folder = self._data / data_id(sha)
+        table = items_table(splits, redacted=redacted)
+        file = folder / "items.parquet"
+        if not file.exists() or pq.read_schema(file).names != table.schema.names:
+            with self._whole(folder) as temporary:
+                (temporary / file.name).write_bytes(to_bytes(table))
+        return file
+
+    def write_study(self, study: Mapping[str, Any]) -> None:
+        """Write the resolved study as ``study.json``."""
+        text = json.dumps(study, ensure_ascii=False, indent=2) + "\n"
+        with told_plainly(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            temporary = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
+            write_synced(temporary, text, self.folder / "study.json")
+
+    def read_study(self) -> dict[str, Any]:
+        """Return the resolved study.
+
+        Raises:
+            BadInput: The folder holds no study.
+        """
+        file = self.folder / "study.json"
+        if not file.is_file():
+            raise bad(
+                str(self.folder),
+                "must be the output folder of a study",
+                "no study.json in it",
+                "Run the study first, or give its --out folder.",
+            )
+        study: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return study
+
+    def run_folder(self, record: RunRecord) -> Path:
+        """Return the folder of a run."""
+        entry = re.sub(r"[^\w.@-]", "_", record.entry).lstrip(".")
+        entry = entry.encode()[:160].decode(errors="ignore")  # a name has at most 255 bytes
+        return self._runs / f"{entry}-s{record.seed}-{record.key[:12]}"
+
+    def find(self, key: str) -> RunRecord | None:
+        """Return the finished record of a content key; failed runs are not finished."""
+        for file in sorted(self._runs.glob(f"[!.]*-{key[:12]}/record.json")):
+            record = _read_record(file)
+            if record.key == key and record.status == "done":
+                return record
+        return None
+
+    def records(self) -> list[RunRecord]:
+        """Return all records, finished and failed, sorted by entry and seed."""
+        files = self._runs.glob("[!.]*/record.json")
+        records = [_read_record(file) for file in files]
+        return sorted(records, key=lambda r: (r.entry, r.seed, r.key))
+
+    def read_predictions(self, record: RunRecord) -> pa.Table:
+        """Return the predictions of a run, in their order."""
+        return _read_table(self.run_folder(record) / "predictions.parquet")
+
+    def read_items(self, record: RunRecord) -> pa.Table:
+        """Return the items that a run was given."""
+        return _read_table(self._data / data_id(record.spec.inputs) / "items.parquet")
+
+
+def _put(temporary: Path, place: Path) -> None:
+    """Rename a folder into its place. A folder cannot be replaced in one step: it moves aside."""
+    old = place.parent / f"{_REPLACED}{place.name}"
+    if place.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        place.rename(old)
+    try:
+        os.replace(temporary, place)
+    except OSError:
+        if old.exists():
+            old.rename(place)
+        raise
+    sync(place.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def data_id(inputs: Mapping[str, str]) -> str:
+    """Return the name of a data set's folder, given the hash of each split."""
+    return sha256_text(canonical_json(dict(inputs)))[:12]
+
+
+def _artifact(file: Path, folder: Path) -> Artifact:
+    return Artifact(
+        path=file.relative_to(folder).as_posix(),
+        sha256=sha256_file(file),
+        bytes=file.stat().st_size,
+    )
+
+
+def _read_table(file: Path) -> pa.Table:
+    try:
+        return pq.read_table(file)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise bad(
+            str(file), "must be a readable Parquet file", error, "Delete the folder and run again."
+        ) from None
+
+
+def _read_record(file: Path) -> RunRecord:
+    remedy = "Delete the folder of this run, and run the study again."
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise bad(str(file), "must be a readable record", error, remedy) from None
+    version = values.get("schema") if isinstance(values, dict) else None
+    if version != SCHEMA:
+        raise bad(str(file), f"must be a record of schema {SCHEMA}", version, remedy)
+    try:
+        return _validated(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        found = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise bad(str(file), "must be a valid record", found, remedy) from None
+
+
+def _validated(values: dict[str, Any]) -> RunRecord:
+    """Build a record; JSON has no NaN, so a null where a number must be was one."""
+    try:
+        return RunRecord.model_validate(values)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            if detail["type"] != "float_type" or detail["input"] is not None:
+                raise
+            *above, last = detail["loc"]
+            target: Any = values
+            for part in above:
+                target = target[part]
+            target[last] = float("nan")
+        return RunRecord.model_validate(values)

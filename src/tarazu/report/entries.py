@@ -1,0 +1,270 @@
+"""Records → entries: what is compared, each with its mean and spread over seeds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tarazu.record.key import content_key
+from tarazu.report.numbers import Spread
+
+if TYPE_CHECKING:
+    from tarazu.record.record import Parameters, RunRecord, VariantResult
+
+T = TypeVar("T")
+
+# Records name their metrics but not which one leads; these lead, in this order.
+_LEADING = ("accuracy", "f1", "em", "exact_match")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that did not get to its end.
+
+    Attributes:
+        seed: Its seed.
+        reason: What the record says.
+    """
+
+    seed: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class EntryResult:
+    """One entry in one form on one split, over its seeds.
+
+    Attributes:
+        id: The entry's id; other forms than the primary one have ``id:variant``.
+        entry: The entry's id.
+        method: Name of the method.
+        model: Name of the model, if there is one.
+        variant: The form of the model.
+        split: The split; None when every run failed.
+        primary: Whether this form stands for the entry in the comparison.
+        seeds: Seeds of the runs that are done.
+        n: Items per run.
+        metrics: By name, over seeds.
+        parameters: Of the first seed; they do not depend on it.
+        seconds: Mean wall time of a run, all phases.
+        seconds_by_phase: The same by phase.
+        peak_memory_bytes: Largest resident memory of any phase and seed.
+        peak_device_bytes: Largest memory reserved on an accelerator; None without one.
+        unparsable: Answers that could not be read, per seed.
+        cut: Items whose context was cut, per seed.
+        flips: Answers that differ from `flips_against`, per seed; empty when not compared.
+        flips_against: The form it was compared with.
+        events: What happened, as pairs of kind and message, each once.
+        contamination: Reasons to think that the model has seen the data.
+        tuned: Whether hyperparameters were searched.
+        failures: Runs of the entry that failed.
+    """
+
+    id: str
+    entry: str
+    method: str
+    model: str | None
+    variant: str = "main"
+    split: str | None = None
+    primary: bool = True
+    seeds: tuple[int, ...] = ()
+    n: int = 0
+    metrics: Mapping[str, Spread] = field(default_factory=dict)
+    parameters: Parameters | None = None
+    seconds: float | None = None
+    seconds_by_phase: Mapping[str, float] = field(default_factory=dict)
+    peak_memory_bytes: int | None = None
+    peak_device_bytes: int | None = None
+    unparsable: tuple[int, ...] = ()
+    cut: tuple[int, ...] = ()
+    flips: tuple[int, ...] = ()
+    flips_against: str | None = None
+    events: tuple[tuple[str, str], ...] = ()
+    contamination: tuple[str, ...] = ()
+    tuned: bool = False
+    failures: tuple[Failure, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry as it stands in the JSON report."""
+        return {
+            "id": self.id,
+            "model": self.model,
+            "method": self.method,
+            "variant": self.variant,
+            "split": self.split,
+            "seeds": list(self.seeds),
+            "n": self.n,
+            "metrics": {
+                name: {"mean": value.mean, "sd": value.sd} for name, value in self.metrics.items()
+            },
+            "parameters": self.parameters.model_dump() if self.parameters else None,
+            "seconds": self.seconds,
+            "seconds_by_phase": dict(self.seconds_by_phase),
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "peak_device_bytes": self.peak_device_bytes,
+            "unparsable": list(self.unparsable),
+            "cut": list(self.cut),
+            "flips": list(self.flips),
+            "flips_against": self.flips_against,
+            "contamination": list(self.contamination),
+            "tuned": self.tuned,
+            "failed": [{"seed": item.seed, "reason": item.reason} for item in self.failures],
+        }
+
+
+def metric_order(names: Iterable[str]) -> list[str]:
+    """Return metric names with the leading one first, the others by name."""
+    present = sorted(set(names))
+    return [name for name in _LEADING if name in present] + [
+        name for name in present if name not in _LEADING
+    ]
+
+
+def primary_results(record: RunRecord) -> list[VariantResult]:
+    """Return the results of the form that stands for the method; all when it is missing."""
+    primary = [item for item in record.variants if item.variant == record.primary_variant]
+    return primary or record.variants
+
+
+def in_study_order(records: Iterable[RunRecord], study: Mapping[str, Any]) -> list[RunRecord]:
+    """Return records in the order in which the study names its entries; others come last.
+
+    Args:
+        records: Records in any order; those of one entry keep it.
+        study: The resolved study, as it is stored.
+    """
+    order: list[str] = []
+    for name, options in study.get("methods", {}).items():
+        model = options.get("model") if isinstance(options, Mapping) else None
+        order += [f"{name}@{one}" for one in model] if isinstance(model, list) else [name]
+    places = {name: place for place, name in enumerate(order)}
+    return sorted(records, key=lambda record: places.get(record.entry, len(order)))
+
+
+def current(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """Return the final records that belong together, in the order in which they were given.
+
+    A folder may hold runs of an entry from before its settings were changed. Seeds with different
+    settings are no sample of one thing, so an entry keeps the settings of its newest run.
+
+    Args:
+        records: All records of a folder.
+    """
+    final = [record for record in records if record.stage == "final"]
+    newest: dict[tuple[str, str | None], RunRecord] = {}
+    for record in final:
+        known = newest.setdefault((record.entry, record.model), record)
+        if (record.finished or "") > (known.finished or ""):
+            newest[record.entry, record.model] = record
+    return [
+        record
+        for record in final
+        if _settings(record) == _settings(newest[record.entry, record.model])
+    ]
+
+
+def entries(records: Sequence[RunRecord]) -> list[EntryResult]:
+    """Group records by entry, form and split.
+
+    Args:
+        records: All records of a study; trials and runs with older settings are left out.
+
+    Returns:
+        Entries in the order of the records: the primary form first, then the others. An entry
+        whose runs all failed has no metrics, but its failures.
+    """
+    tuned = {(record.entry, record.model) for record in records if record.stage == "trial"}
+    groups: dict[tuple[str, str | None], list[RunRecord]] = defaultdict(list)
+    for record in current(records):
+        groups[record.entry, record.model].append(record)
+    names = [entry for entry, _ in groups]
+    found: list[EntryResult] = []
+    for (entry, model), runs in groups.items():
+        identifier = entry if names.count(entry) == 1 or model is None else f"{entry}@{model}"
+        found += _entry(identifier, runs, (entry, model) in tuned)
+    return found
+
+
+def _settings(record: RunRecord) -> str:
+    """Return what is the same for all seeds of an entry whose settings are the same."""
+    return content_key(record.spec.model_copy(update={"seed": 0}))
+
+
+def _entry(identifier: str, runs: list[RunRecord], tuned: bool) -> list[EntryResult]:
+    runs = sorted(runs, key=lambda run: run.seed)
+    failures = tuple(
+        Failure(run.seed, run.error or "no reason recorded")
+        for run in runs
+        if run.status == "failed"
+    )
+    forms: dict[tuple[str, str], list[tuple[RunRecord, VariantResult]]] = defaultdict(list)
+    for run in runs:
+        if run.status == "done":
+            for result in run.variants:
+                forms[result.variant, result.split].append((run, result))
+    first = runs[0]
+    if not forms:
+        return [EntryResult(identifier, first.entry, first.method, first.model, failures=failures)]
+    ordered = sorted(forms.items(), key=lambda form: form[0][0] != first.primary_variant)
+    return [_form(identifier, pairs, tuned, failures) for _, pairs in ordered]
+
+
+def _form(
+    identifier: str,
+    pairs: list[tuple[RunRecord, VariantResult]],
+    tuned: bool,
+    failures: tuple[Failure, ...],
+) -> EntryResult:
+    runs = [run for run, _ in pairs]
+    results = [result for _, result in pairs]
+    first, result = pairs[0]
+    primary = result.variant == first.primary_variant
+    phases = [phase for run in runs for phase in run.measured.values()]
+    by_phase = _mean_seconds(runs)
+    return EntryResult(
+        id=identifier if primary else f"{identifier}:{result.variant}",
+        entry=first.entry,
+        method=first.method,
+        model=first.model,
+        variant=result.variant,
+        split=result.split,
+        primary=primary,
+        seeds=tuple(run.seed for run in runs),
+        n=result.n,
+        metrics=_metrics(results),
+        parameters=first.parameters,
+        seconds=sum(by_phase.values()) if by_phase else None,
+        seconds_by_phase=by_phase,
+        peak_memory_bytes=max((phase.rss for phase in phases), default=0) or None,
+        peak_device_bytes=max((phase.reserved for phase in phases), default=0) or None,
+        unparsable=tuple(item.unparsable for item in results),
+        cut=tuple(item.cut for item in results),
+        flips=tuple(item.flips for item in results if item.flips is not None),
+        flips_against=result.flips_against,
+        events=_unique((event.kind, event.message) for run in runs for event in run.events),
+        contamination=_unique(why for run in runs for why in run.attribution.contamination),
+        tuned=tuned,
+        failures=failures,
+    )
+
+
+def _metrics(results: list[VariantResult]) -> dict[str, Spread]:
+    names = metric_order(name for result in results for name in result.metrics)
+    return {
+        name: Spread.of([item.metrics[name] for item in results if name in item.metrics])
+        for name in names
+    }
+
+
+def _mean_seconds(runs: list[RunRecord]) -> dict[str, float]:
+    names = dict.fromkeys(name for run in runs for name in run.measured)
+    return {
+        name: sum(run.measured[name].seconds for run in runs if name in run.measured) / len(runs)
+        for name in names
+    }
+
+
+def _unique(values: Iterable[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(values))

@@ -1,0 +1,189 @@
+"""One run: its processes are started, their results are put together into a `RunRecord`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tarazu.data.item import Item, Prediction
+from tarazu.errors import BadInput
+from tarazu.methods._method import ExplainContext, Method
+from tarazu.models.info import ModelInfo
+from tarazu.processes import RunFailed, Tell, in_own_process
+from tarazu.record.environment import environment
+from tarazu.record.key import content_key
+from tarazu.record.record import Attribution, Event, Input, RunRecord, VariantResult
+from tarazu.record.spec import RunSpec
+from tarazu.tasks._task import Task
+from tarazu.text import LANGUAGES
+from tarazu.work import Request, Work, answer_variant, perform
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run's record, its predictions, and the traceback when it failed."""
+
+    record: RunRecord
+    predictions: list[Prediction]
+    details: str = ""
+
+
+def run(request: Request, *, tell: Tell) -> Outcome:
+    """Make a run and describe it; a run that fails is described, too.
+
+    Args:
+        request: The run.
+        tell: Hears the progress.
+    """
+    record = blank_record(request)
+    try:
+        work = in_own_process(perform, request, tell=tell)
+        for variant in work.variants:
+            # Reloaded from disk where nothing of the training is left in memory.
+            again = in_own_process(answer_variant, request, variant, tell=tell)
+            work.predictions += again.predictions
+            work.phases |= again.phases
+    except RunFailed as error:
+        return Outcome(_failed(record, error.reason), [], error.details)
+    except BadInput as error:
+        return Outcome(_failed(record, str(error)), [])
+    return Outcome(_done(record, request, work), work.predictions)
+
+
+def blank_record(request: Request) -> RunRecord:
+    """Return what is known of a run before it is made."""
+    spec, method = request.spec, request.method
+    splits = request.splits.named()
+    return RunRecord(
+        key=content_key(spec),
+        status="failed",
+        entry=spec.entry,
+        method=spec.method,
+        family=method.family,
+        model=spec.model,
+        task=spec.task,
+        seed=spec.seed,
+        spec=spec,
+        inputs={name: Input(rows=len(splits[name]), sha256=sha)
+                for name, sha in spec.inputs.items()},
+        environment=environment(spec.device, spec.dtype, spec.threads),
+        hyperparameters=spec.settings,
+        attribution=attribution(request.info, request.task, spec),
+    )
+
+
+def attribution(info: ModelInfo | None, task: Task, spec: RunSpec) -> Attribution:
+    """Say whose model and data these are, and whether the model may have seen the data."""
+    card = info.card if info is not None else None
+    seen = [name for name in task.known_as if card is not None and _listed(name, card.trained_on)]
+    contamination = (
+        [f"{card.id} lists {', '.join(seen)} among its training data ({card.source})"]
+        if card is not None and seen
+        else []
+    )
+    return Attribution(
+        model_licence=card.licence if card else None,
+        model_notice=card.notice if card else None,
+        model_source=card.id if card else (spec.model_spec.source if spec.model_spec else None),
+        weights_origin=info.origin if info else None,
+        contamination=contamination,
+        data_licence=task.licence,
+        data_source=task.source,
+    )
+
+
+def _listed(name: str, trained_on: Iterable[str]) -> bool:
+    wanted = name.casefold()
+    return any(wanted == one.casefold() for one in trained_on)
+
+
+def _failed(record: RunRecord, reason: str) -> RunRecord:
+    return record.model_copy(update={"error": reason, "finished": _now()})
+
+
+def _done(record: RunRecord, request: Request, work: Work) -> RunRecord:
+    variants = list(summaries(work.predictions, request))
+    context = ExplainContext(request.knobs, request.info, work.parameters)
+    text = request.method.explain(context)
+    return record.model_copy(
+        update={
+            "status": "done",
+            "parameters": work.parameters,
+            "epochs": work.epochs,
+            "selected_epoch": work.selected_epoch,
+            "variants": variants,
+            "primary_variant": _primary(request.method, variants),
+            "prompt": work.prompt,
+            "explain": {language: text.in_(language) for language in LANGUAGES},
+            "events": events(work, request),
+            "measured": work.phases,
+            "test_access": list(request.splits.tests),
+            "finished": _now(),
+        }
+    )
+
+
+def _primary(method: Method, variants: Sequence[VariantResult]) -> str:
+    present = {result.variant for result in variants}
+    return method.primary_variant if method.primary_variant in present else "main"
+
+
+def summaries(predictions: Sequence[Prediction], request: Request) -> Iterable[VariantResult]:
+    """Yield the metrics of every variant on every split, and how many answers it flips."""
+    task = request.task
+    groups: dict[tuple[str, str], list[Prediction]] = {}
+    for prediction in predictions:
+        groups.setdefault((prediction.split, prediction.variant), []).append(prediction)
+    for (split, variant), answers in groups.items():
+        first = next(v for s, v in groups if s == split)
+        yield _summary(answers, request.splits.tests[split], task, split, variant).model_copy(
+            update={}
+            if variant == first
+            else {
+                "flips": _flips(groups[split, first], answers),
+                "flips_against": first,
+                "fresh_process": True,
+            }
+        )
+
+
+def _summary(
+    answers: Sequence[Prediction], items: Sequence[Item], task: Task, split: str, variant: str
+) -> VariantResult:
+    names: dict[str, Any] = dict.fromkeys(n for answer in answers for n in answer.metrics)
+    means = {n: sum(a.metrics[n] for a in answers) / len(answers) for n in names}
+    return VariantResult(
+        variant=variant,
+        split=split,
+        n=len(answers),
+        metrics={**means, **task.aggregate([a.predicted for a in answers], items)},
+        unparsable=sum(answer.predicted is None for answer in answers),
+        cut=sum(answer.cut_tokens > 0 for answer in answers),
+    )
+
+
+def _flips(before: Sequence[Prediction], after: Sequence[Prediction]) -> int:
+    return sum(a.predicted != b.predicted for a, b in zip(before, after, strict=True))
+
+
+def events(work: Work, request: Request) -> list[Event]:
+    """Say aloud what a reader of the table must know (traps T4, T31)."""
+    said = []
+    groups: dict[tuple[str, str], set[str | None]] = {}
+    for prediction in work.predictions:
+        groups.setdefault((prediction.split, prediction.variant), set()).add(prediction.predicted)
+    for (split, variant), answers in groups.items():
+        if request.task.labels and len(answers) == 1 and request.spec.method != "majority":
+            (only,) = answers
+            said.append(
+                Event(kind="collapsed", message=f"{variant} answers '{only}' to all of {split}")
+            )
+    return said
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+

@@ -1,0 +1,410 @@
+"""The whole flow of a study: read → fetch → split → plan → run → record.
+
+::
+
+    study file ──▶ models, items ──▶ plan ──▶ one process per run ──▶ RunRecord ──▶ store
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tarazu.asking import find_template
+from tarazu.catalog import find_method, find_task
+from tarazu.errors import BadInput, Problem, bad, did_you_mean
+from tarazu.methods._asking import AnswerKnobs
+from tarazu.methods._method import ExplainContext, Knobs, Method
+from tarazu.models.cards import find_card
+from tarazu.models.config import info_from_config
+from tarazu.models.info import ModelInfo
+from tarazu.models.source import LocalModel, describe, fetch
+from tarazu.record.key import content_key
+from tarazu.record.progress import Listener, PlannedRun, Silent
+from tarazu.record.record import Parameters, RunRecord
+from tarazu.record.spec import ModelSpec, RunSpec, Setting
+from tarazu.record.store import Store
+from tarazu.report.data_card import DataCard, Example, Lengths, SplitCard
+from tarazu.report.explanation import Explanation
+from tarazu.runner import run
+from tarazu.splits import Splits, load_splits
+from tarazu.study_file import Entry, Study, load_study, read_knobs
+from tarazu.tasks._task import Task
+from tarazu.text import Language
+from tarazu.work import Request
+
+# Rough relative cost of a run per training item and epoch, and per test item, for the remaining
+# time of a whole study; only ratios matter, and finished runs correct them.
+_COST = {"encoder": 1.0, "decoder": 8.0, "baseline": 0.02}
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What a study came to.
+
+    Attributes:
+        folder: The output folder.
+        records: Records of all runs that the study asks for, done and failed.
+        failed: How many of them failed.
+    """
+
+    folder: Path
+    records: list[RunRecord]
+    failed: int
+
+
+def run_study(
+    path: str | Path,
+    *,
+    out: str | Path | None = None,
+    only: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    listener: Listener | None = None,
+) -> StudyResult:
+    """Run a study; finished runs are skipped.
+
+    Args:
+        path: The study file.
+        out: Output folder; by default ``out/`` and the study's name.
+        only: Ids or keys of the entries to run; all by default.
+        overrides: ``a.b=c`` assignments over the file.
+        listener: Hears what happens.
+
+    Returns:
+        The records, in the order of the plan.
+
+    Raises:
+        BadInput: Something in the study cannot be used; nothing was run.
+    """
+    listener = listener or Silent()
+    study = load_study(path, overrides)
+    entries = _selected(study.entries, only)
+    models = _fetch_models(study, entries, listener)
+    _check_support(study, entries, models)
+    splits = load_splits(study.spec.data, study.task, study.base)
+    for note in splits.notes:
+        listener.note(note)
+    specs = plan(study, entries, models, splits)
+    store = Store(Path(out) if out is not None else Path("out") / study.spec.study)
+    with store.lock():
+        store.write_study(study.spec.model_dump(mode="json", by_alias=True))
+        store.write_items(splits.named(), redacted=study.spec.report.text == "redacted")
+        records = _run_all(study, specs, models, splits, store, listener)
+    return StudyResult(store.folder, records, sum(r.status == "failed" for r in records))
+
+
+def _selected(entries: Sequence[Entry], only: Sequence[str]) -> list[Entry]:
+    if not only:
+        return list(entries)
+    names = {name for entry in entries for name in (entry.id, entry.id.partition("@")[0])}
+    if unknown := [name for name in only if name not in names]:
+        raise BadInput(
+            *(
+                Problem("--only", "must name an entry of the study", n, did_you_mean(n, names))
+                for n in unknown
+            )
+        )
+    return [e for e in entries if e.id in only or e.id.partition("@")[0] in only]
+
+
+def _fetch_models(
+    study: Study, entries: Iterable[Entry], listener: Listener
+) -> dict[str, LocalModel]:
+    names = dict.fromkeys(entry.model for entry in entries if entry.model is not None)
+    models: dict[str, LocalModel] = {}
+    problems: list[Problem] = []
+    for name in names:
+        try:
+            models[name] = fetch(
+                study.spec.models[name], name, base=study.base, note=listener.note
+            )
+        except BadInput as error:
+            problems += error.problems
+    if problems:
+        raise BadInput(*problems)
+    return models
+
+
+def _check_support(
+    study: Study, entries: Iterable[Entry], models: Mapping[str, LocalModel]
+) -> None:
+    """Report every entry that cannot work, before anything is trained."""
+    problems = []
+    for entry in entries:
+        info = models[entry.model].info if entry.model is not None else None
+        where = f"methods.{entry.id}"
+        if reason := entry.method.supports(info, study.task, entry.knobs):
+            problems.append(Problem(where, reason))
+        if isinstance(entry.knobs, AnswerKnobs):
+            try:
+                find_template(study.task, entry.knobs.template)
+            except BadInput as error:
+                problems += [Problem(where, str(problem)) for problem in error.problems]
+        length = entry.training.get("max_length")
+        if info is not None and length is not None and length > info.context_length:
+            problems.append(
+                Problem(
+                    f"{where}.max_length",
+                    f"must be at most the {info.context_length} tokens that {info.name} reads",
+                    str(length),
+                )
+            )
+    if problems:
+        raise BadInput(*problems)
+
+
+def settings(entry: Entry, info: ModelInfo | None, task: Task) -> dict[str, Setting]:
+    """Resolve all hyperparameters of an entry, each with its reason, source and who chose it.
+
+    Args:
+        entry: The entry.
+        info: Its model.
+        task: The task.
+    """
+    resolved = _knob_settings(entry.knobs, entry.chosen_by)
+    if info is None:
+        return resolved
+    for name, default in entry.method.defaults(info, task).items():
+        resolved[name] = Setting(
+            value=default.value, reason=default.reason, source=default.source, chosen_by="default"
+        )
+    for name, value in entry.training.items():
+        resolved[name] = _chosen(value, entry.chosen_by[name])
+    return resolved
+
+
+def _knob_settings(knobs: Knobs, chosen_by: Mapping[str, Any]) -> dict[str, Setting]:
+    resolved = {}
+    for name, value in knobs.model_dump(mode="json").items():
+        extra = type(knobs).model_fields[name].json_schema_extra
+        told = extra if isinstance(extra, dict) else {}
+        resolved[name] = (
+            _chosen(value, chosen_by[name])
+            if name in chosen_by
+            else Setting(
+                value=value,
+                reason=str(told.get("reason", "")),
+                source=str(told.get("source", "")),
+                chosen_by="default",
+            )
+        )
+    return resolved
+
+
+def _chosen(value: Any, by: Any) -> Setting:
+    return Setting(value=value, reason="Chosen for this study", source=str(by), chosen_by=by)
+
+
+def plan(
+    study: Study, entries: Iterable[Entry], models: Mapping[str, LocalModel], splits: Splits
+) -> list[RunSpec]:
+    """Return every run that the study asks for, in its order.
+
+    Args:
+        study: The study.
+        entries: Its entries.
+        models: Models by name.
+        splits: The data.
+    """
+    from tarazu.models.precision import choose
+
+    precision = choose(study.spec.compute)
+    inputs = splits.hashes()
+    specs = []
+    for entry in entries:
+        model = models.get(entry.model) if entry.model is not None else None
+        # Without any randomness a second seed would be the same run again.
+        seeds = study.spec.seeds if entry.method.seeded(entry.knobs) else study.spec.seeds[:1]
+        specs += [
+            RunSpec(
+                study=study.spec.study,
+                entry=entry.id,
+                method=entry.method.name,
+                model=entry.model,
+                model_spec=study.spec.models[entry.model] if entry.model is not None else None,
+                model_files=model.files if model is not None else {},
+                task=study.task.name,
+                task_options=study.spec.task if isinstance(study.spec.task, dict) else {},
+                language=study.task.language,
+                seed=seed,
+                settings=settings(entry, model.info if model else None, study.task),
+                data=study.spec.data,
+                inputs=inputs,
+                device=precision.device,
+                dtype=precision.dtype,
+                threads=precision.threads,
+                eval_batch_size=study.spec.compute.eval_batch_size,
+            )
+            for seed in seeds
+        ]
+    return specs
+
+
+def _planned(
+    spec: RunSpec, finished: bool, models: Mapping[str, LocalModel], splits: Splits
+) -> PlannedRun:
+    tests = sum(map(len, splits.tests.values()))
+    kind = models[spec.model].info.kind if spec.model is not None else "baseline"
+    epochs = spec.settings["epochs"].value if "epochs" in spec.settings else 0
+    # A backward pass costs about twice a forward pass.
+    work = _COST[kind] * (3 * epochs * len(splits.train) + tests)
+    return PlannedRun(f"{spec.entry} · seed {spec.seed}", spec.entry, finished, work)
+
+
+def _run_all(
+    study: Study,
+    specs: Sequence[RunSpec],
+    models: Mapping[str, LocalModel],
+    splits: Splits,
+    store: Store,
+    listener: Listener,
+) -> list[RunRecord]:
+    done = [store.find(content_key(spec)) for spec in specs]
+    listener.planned(
+        [_planned(s, d is not None, models, splits) for s, d in zip(specs, done, strict=True)]
+    )
+    records = []
+    for index, (spec, record) in enumerate(zip(specs, done, strict=True)):
+        if record is None:
+            listener.started(index)
+            record = _run_one(study, spec, models, splits, store, listener, index)
+        elif record.entry != spec.entry:
+            # The same run under another entry's name: computed once, shown under both.
+            record = record.model_copy(update={"entry": spec.entry})
+        listener.finished(index, record)
+        records.append(record)
+    return records
+
+
+def _run_one(
+    study: Study,
+    spec: RunSpec,
+    models: Mapping[str, LocalModel],
+    splits: Splits,
+    store: Store,
+    listener: Listener,
+    index: int,
+) -> RunRecord:
+    model = models[spec.model] if spec.model is not None else None
+    with tempfile.TemporaryDirectory(dir=store.folder, prefix=".tmp-") as scratch:
+        request = Request(
+            spec=spec,
+            folder=model.path if model else None,
+            info=model.info if model else None,
+            splits=splits,
+            scratch=Path(scratch),
+            show_text=study.spec.report.text == "full",
+        )
+        outcome = run(request, tell=lambda progress: listener.progress(index, progress))
+        artifacts = Path(scratch) / "artifacts"
+        record = store.write_record(
+            outcome.record, outcome.predictions, artifacts if artifacts.is_dir() else None
+        )
+    if outcome.details:
+        log = store.run_folder(record) / "error.log"
+        log.write_text(outcome.details, encoding="utf-8")
+    return record
+
+
+def describe_data(path: str | Path, overrides: Sequence[str] = ()) -> DataCard:
+    """Describe the data of a study (N1).
+
+    Args:
+        path: The study file.
+        overrides: ``a.b=c`` assignments over the file.
+
+    Raises:
+        BadInput: The data cannot be used.
+    """
+    study = load_study(path, overrides)
+    task = study.task
+    splits = load_splits(study.spec.data, task, study.base)
+    redacted = study.spec.report.text == "redacted"
+    return DataCard(
+        title=task.title.en,
+        summary=task.summary.en,
+        languages=(task.language,),
+        columns=task.columns,
+        licence=task.licence,
+        source=task.source,
+        splits=tuple(_split_card(n, items, task) for n, items in splits.named().items()),
+        examples=tuple(
+            Example(item.id) if redacted else Example(item.id, item.fields, item.gold)
+            for item in splits.train[:3]
+        ),
+        notes=tuple(splits.notes),
+    )
+
+
+def _split_card(name: str, items: Sequence[Any], task: Task) -> SplitCard:
+    return SplitCard(
+        name=name,
+        rows=len(items),
+        groups=len({item.group for item in items}),
+        labels={label: sum(i.gold[0] == label for i in items) for label in task.labels},
+        answers=None if task.labels else Lengths.of(item.gold[0] for item in items),
+        lengths={t: Lengths.of(item.fields[t] for item in items) for t in task.texts},
+    )
+
+
+def explain_method(
+    name: str,
+    model: str | None = None,
+    overrides: Sequence[str] = (),
+    language: Language = "en",
+    task: str = "multinli",
+) -> Explanation:
+    """Explain a method, with the numbers of a model when one is named.
+
+    Nothing is downloaded for a model whose configuration is built in.
+
+    Args:
+        name: The method.
+        model: A built-in card's id or alias, a Hub id, a folder or a GGUF file.
+        overrides: ``k=v`` assignments of knobs.
+        language: Of the text.
+        task: Decides the number of classes of a head.
+
+    Raises:
+        BadInput: Method, model or knob is unknown, or they do not go together.
+    """
+    method, chosen = find_method(name), find_task(task)
+    knobs = read_knobs(method, overrides)
+    info = _info(model) if model is not None else None
+    if info is not None and (reason := method.supports(info, chosen, knobs)):
+        raise bad("explain", reason)
+    parameters = None
+    if info is not None and method.needs_model != "no":
+        parameters = count(method, info, chosen, knobs)
+    given = dict.fromkeys((o.partition("=")[0] for o in overrides), "command line")
+    entry = Entry(name, method, model, knobs, {}, given)  # type: ignore[arg-type]
+    text = method.explain(ExplainContext(knobs, info, parameters))
+    return Explanation(
+        name, model, text.in_(language), parameters, settings(entry, info, chosen)
+    )
+
+
+def count(method: Method, info: ModelInfo, task: Task, knobs: Any) -> Parameters:
+    """Count the parameters of a method on a model, from its configuration alone.
+
+    Args:
+        method: The method.
+        info: The model.
+        task: Decides the number of classes of a head.
+        knobs: The method's knobs.
+    """
+    from tarazu.models.count import count_parameters
+    from tarazu.models.load import empty_learner
+
+    learner = empty_learner(info, method.reading(info, task, knobs), len(task.labels))
+    method.attach(learner, knobs)
+    return count_parameters(learner, method.deployed(learner))
+
+
+def _info(model: str) -> ModelInfo:
+    if (card := find_card(model)) is not None:
+        return info_from_config(card.id, card.config, card=card)
+    return describe(ModelSpec(source=model), model, base=Path(), note=lambda message: None)

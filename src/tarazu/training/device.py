@@ -1,0 +1,59 @@
+"""The device side of training, by `accelerate`: precision, gradient scaling, clipping."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import Tensor
+
+from tarazu.models.learner import Batch, Learner
+
+MIXED = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
+
+
+class Device:
+    """Runs forward and backward passes of a learner where its precision says.
+
+    fp16 gets a gradient scaler (a card without bf16, such as a T4); trained weights are fp32 in
+    every precision.
+
+    Args:
+        learner: With a precision.
+    """
+
+    def __init__(self, learner: Learner) -> None:
+        assert learner.precision is not None
+        # One process may train several learners in different precisions (tests, notebooks).
+        AcceleratorState._reset_state(reset_partial_state=False)
+        self._accelerator: Any = Accelerator(
+            cpu=learner.precision.device == "cpu",
+            mixed_precision=MIXED[learner.precision.dtype],
+        )
+        self._learner = learner
+        self._wrapped: Any = self._accelerator.prepare_model(learner)
+        self.name = self._accelerator.device
+
+    def prepare(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        """Wrap the optimiser, so that it skips steps whose scaled gradients overflowed."""
+        wrapped: torch.optim.Optimizer = self._accelerator.prepare_optimizer(optimizer)
+        return wrapped
+
+    def move(self, batch: Batch) -> Batch:
+        """Move a batch to the device."""
+        return {name: tensor.to(self.name, non_blocking=True) for name, tensor in batch.items()}
+
+    def forward(self, loss: Any, batch: Batch) -> Tensor:
+        """Return the summed loss of a batch."""
+        result: Tensor = self._wrapped(loss, batch)
+        return result
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of a scalar."""
+        self._accelerator.backward(loss)
+
+    def clip(self, norm: float) -> None:
+        """Clip the gradient of all trained parameters together."""
+        self._accelerator.clip_grad_norm_([p for _, p in self._learner.named_trained()], norm)

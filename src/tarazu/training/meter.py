@@ -1,0 +1,68 @@
+"""Meters for time, tokens and peak memory, per phase, of this process."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tarazu.record.record import Phase
+
+_STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
+
+
+def reset_peak() -> None:
+    """Forget the peak so far, so that the next phase shows its own (trap T38)."""
+    try:
+        _CLEAR.write_text("5")
+    except OSError:
+        pass  # not Linux, or not allowed: the peak is then the process's so far
+    if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_resident() -> int:
+    """Return the peak resident memory in bytes."""
+    try:
+        found = re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text())
+    except OSError:
+        found = None
+    if found:
+        return int(found[1]) * 1024
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+class Meters:
+    """Measurements by phase."""
+
+    def __init__(self) -> None:
+        self.phases: dict[str, Phase] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[Phase]:
+        """Measure a phase; entered again, times and tokens add up and peaks are the larger ones.
+
+        Args:
+            name: Such as ``load``, ``train``, ``evaluate``.
+
+        Yields:
+            The phase, whose `tokens` the caller sets.
+        """
+        phase = self.phases.setdefault(name, Phase())
+        reset_peak()
+        start = time.perf_counter()
+        try:
+            yield phase
+        finally:
+            phase.seconds += time.perf_counter() - start
+            phase.rss = max(phase.rss, peak_resident())
+            if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_available():
+                phase.allocated = max(phase.allocated, torch.cuda.max_memory_allocated())
+                phase.reserved = max(phase.reserved, torch.cuda.max_memory_reserved())

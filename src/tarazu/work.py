@@ -1,0 +1,376 @@
+"""What one run does inside its own process: load, train, answer, save.
+
+The method says *what* is trained and the reading *how* an answer is read; nothing here asks which
+ones they are.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tarazu.asking import describe_prompt, make_asking
+from tarazu.catalog import find_method, resolve_task
+from tarazu.data.item import Item, Prediction
+from tarazu.methods._method import Demonstrations, FitContext, Method, Variant
+from tarazu.models.count import count_parameters
+from tarazu.models.info import ModelInfo
+from tarazu.models.learner import Learner
+from tarazu.models.load import empty_learner, load_learner, load_tokenizer
+from tarazu.models.precision import Precision
+from tarazu.models.trained import save_trained
+from tarazu.processes import Tell
+from tarazu.readings import find_reading
+from tarazu.readings._reading import Asking, Feature, Reading, collate
+from tarazu.record.progress import Progress
+from tarazu.record.record import Epoch, Parameters, Phase
+from tarazu.record.spec import RunSpec
+from tarazu.splits import Splits
+from tarazu.tasks._task import Task
+from tarazu.training.loop import EpochResult, Examples, Plan, Watch, fit
+from tarazu.training.meter import Meters
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the process of a run is asked for.
+
+    Attributes:
+        spec: The run.
+        folder: Folder of the pretrained model, if one is used.
+        info: The model.
+        splits: The data.
+        scratch: Empty folder for artifacts and merged models.
+        show_text: Whether the record may hold text of the data set.
+    """
+
+    spec: RunSpec
+    folder: Path | None
+    info: ModelInfo | None
+    splits: Splits
+    scratch: Path
+    show_text: bool
+
+    @property
+    def method(self) -> Method:
+        """The method."""
+        return find_method(self.spec.method)
+
+    @property
+    def task(self) -> Task:
+        """The task."""
+        return resolve_task(self.spec.task_options or self.spec.task)
+
+    @property
+    def knobs(self) -> Any:
+        """The method's knobs."""
+        names = self.method.knobs.model_fields
+        return self.method.knobs(**{name: self.value(name) for name in names})
+
+    def value(self, name: str) -> Any:
+        """Return the value of a setting."""
+        setting = self.spec.settings.get(name)
+        return setting.value if setting is not None else None
+
+
+@dataclass
+class Work:
+    """What came out of a run's process.
+
+    Attributes:
+        predictions: Answers to all test items, scored.
+        phases: Time, tokens and memory by phase.
+        parameters: Counted on the configuration.
+        epochs: Losses and validation metrics.
+        selected_epoch: The epoch whose weights answered.
+        prompt: What the record keeps of the prompt.
+        variants: Merged models to be evaluated in processes of their own.
+        test_rows: Items answered.
+    """
+
+    predictions: list[Prediction]
+    phases: dict[str, Phase]
+    parameters: Parameters | None = None
+    epochs: list[Epoch] = field(default_factory=list)
+    selected_epoch: int | None = None
+    prompt: dict[str, Any] = field(default_factory=dict)
+    variants: list[Variant] = field(default_factory=list)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed every source of randomness, before anything is built (trap T34)."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def perform(request: Request, *, tell: Tell) -> Work:
+    """Make a run: train when the method trains, then answer the test items once.
+
+    Args:
+        request: The run.
+        tell: Hears the progress.
+    """
+    _prepare(request)
+    if request.info is None:
+        return _without_model(request, tell)
+    return _Neural(request, tell).run()
+
+
+def answer_variant(request: Request, variant: Variant, *, tell: Tell) -> Work:
+    """Load a merged model from disk and answer the test items with it.
+
+    Args:
+        request: The run that wrote it.
+        variant: The merged model.
+        tell: Hears the progress.
+    """
+    _prepare(request)
+    return _Neural(request, tell).answer_merged(variant)
+
+
+def _prepare(request: Request) -> None:
+    torch.set_num_threads(request.spec.threads)
+    seed_everything(request.spec.seed)
+
+
+def viewed(items: Sequence[Item], request: Request) -> list[Item]:
+    """Return items as the method lets the model see them."""
+    method, task, knobs = request.method, request.task, request.knobs
+    return [method.view(item, task, knobs) for item in items]
+
+
+def scored(
+    predictions: Sequence[Prediction], items: Sequence[Item], task: Task, split: str, variant: str
+) -> list[Prediction]:
+    """Score answers against the items as they are, not as a method may have shown them."""
+    return [
+        replace(
+            prediction,
+            split=split,
+            variant=variant,
+            metrics={**task.score(prediction.predicted, item), **prediction.metrics},
+        )
+        for prediction, item in zip(predictions, items, strict=True)
+    ]
+
+
+def _without_model(request: Request, tell: Tell) -> Work:
+    method, task = request.method, request.task
+    assert method.predict is not None
+    meters = Meters()
+    train = viewed(request.splits.train, request)
+    predictions: list[Prediction] = []
+    for split, items in request.splits.tests.items():
+        tell(Progress("evaluate", 0, len(items)))
+        with meters.phase("evaluate"):
+            context = FitContext(
+                task, request.knobs, train, viewed(items, request), request.spec.seed
+            )
+            answers = method.predict(context)
+        predictions += scored(answers, items, task, split, "main")
+    return Work(predictions, meters.phases)
+
+
+class _Neural:
+    """A run with a pretrained model."""
+
+    def __init__(self, request: Request, tell: Tell) -> None:
+        assert request.info is not None
+        assert request.folder is not None
+        self.request = request
+        self.tell = tell
+        self.meters = Meters()
+        self.info: ModelInfo = request.info
+        self.folder: Path = request.folder
+        self.method = request.method
+        self.task = request.task
+        self.knobs = request.knobs
+        self.precision = Precision(
+            request.spec.device, request.spec.dtype, request.spec.threads
+        )
+        self.reading_name = self.method.reading(self.info, self.task, self.knobs)
+        self.reading: Reading = find_reading(self.reading_name)
+        self.shots = self._demonstrations()
+
+    def run(self) -> Work:
+        parameters = self._count()
+        self.tell(Progress("load"))
+        with self.meters.phase("load"):
+            learner = self._load(self.folder, four_bit=self.method.four_bit)
+            self.method.attach(learner, self.knobs)
+            learner.settle()
+            asking = self._asking(learner)
+        trained = sum(p.numel() for _, p in learner.named_trained())
+        if trained != parameters.trained + parameters.head:
+            raise RuntimeError(f"planned to train {parameters}, but {trained} numbers are trained")
+        work = Work([], self.meters.phases, parameters)
+        if self.method.trains:
+            self._train(learner, asking, work)
+        work.predictions = self._answer_tests(learner, asking, "main" if not self.method.variants
+                                              else "adapter")
+        first = viewed(next(iter(self.request.splits.tests.values()))[:1], self.request)
+        work.prompt = describe_prompt(
+            asking, self.method, self.shots, first, learner, show_text=self.request.show_text
+        )
+        if self.method.trains:
+            self._save(learner, work)
+        return work
+
+    def answer_merged(self, variant: Variant) -> Work:
+        with self.meters.phase("load"):
+            learner = self._load(variant.folder, four_bit=False)
+            learner.settle()
+        predictions = self._answer_tests(learner, self._asking(learner), variant.name)
+        phases = {f"{name} {variant.name}": phase for name, phase in self.meters.phases.items()}
+        return Work(predictions, phases)
+
+    def _count(self) -> Parameters:
+        learner = empty_learner(self.info, self.reading_name, len(self.task.labels))
+        self.method.attach(learner, self.knobs)
+        return count_parameters(learner, self.method.deployed(learner))
+
+    def _load(self, folder: Path, *, four_bit: bool) -> Learner:
+        return load_learner(
+            folder,
+            self.info,
+            self.reading_name,
+            len(self.task.labels),
+            self.precision,
+            four_bit=four_bit,
+        )
+
+    def _demonstrations(self) -> Demonstrations | None:
+        if self.method.demonstrations is None:
+            return None
+        return self.method.demonstrations(
+            self.knobs, self.task, self.request.splits.train, self.request.spec.seed
+        )
+
+    def _asking(self, learner: Learner) -> Asking:
+        return make_asking(
+            task=self.task,
+            info=self.info,
+            tokenizer=load_tokenizer(self.folder),
+            knobs=self.knobs,
+            demonstrations=self.shots,
+            max_length=self.request.value("max_length"),
+            virtual_tokens=learner.prompt.virtual_tokens if learner.prompt else 0,
+            batch_size=self.request.spec.eval_batch_size,
+            seed=self.request.spec.seed,
+            loss_on=self.request.value("loss_on") or "answer",
+        )
+
+    def _examples(self, items: Sequence[Item], asking: Asking) -> Examples:
+        features = self.reading.encode(viewed(items, self.request), asking)
+        return examples(features, asking.tokenizer.pad_token_id)
+
+    def _train(self, learner: Learner, asking: Asking, work: Work) -> None:
+        splits = self.request.splits
+        with self.meters.phase("tokenise"):
+            train = self._examples(splits.train, asking)
+            validation = self._examples(splits.validation, asking) if splits.validation else None
+        watch = Watch(step=self._step, metrics=lambda: self._validation_metrics(learner, asking))
+        # Dropout and shuffling start from the seed, however much was drawn while building.
+        seed_everything(self.request.spec.seed)
+        with self.meters.phase("train") as phase:
+            result = fit(learner, self.reading.loss, train, validation, self._plan(), watch)
+            phase.tokens = result.tokens
+        # Validation after each epoch has its own phase; its time is not training.
+        if "validate" in self.meters.phases:
+            phase.seconds -= self.meters.phases["validate"].seconds
+        work.epochs = [_epoch(one) for one in result.epochs]
+        work.selected_epoch = result.selected
+
+    def _step(self, done: int, total: int, epoch: int, loss: float) -> None:
+        detail = f"epoch {epoch}/{self.request.value('epochs')} · loss {loss:.3f}"
+        self.tell(Progress("train", done, total, detail))
+
+    def _plan(self) -> Plan:
+        value = self.request.value
+        return Plan(
+            epochs=value("epochs"),
+            batch_size=value("batch_size"),
+            micro_batch_size=value("micro_batch_size"),
+            learning_rate=value("learning_rate"),
+            head_learning_rate=value("head_learning_rate") or value("learning_rate"),
+            weight_decay=value("weight_decay"),
+            warmup=value("warmup"),
+            schedule=value("schedule"),
+            clip=value("clip"),
+            select=value("select"),
+            seed=self.request.spec.seed,
+        )
+
+    def _validation_metrics(self, learner: Learner, asking: Asking) -> dict[str, float]:
+        items = self.request.splits.validation[: self.request.value("validate_rows")]
+        if not items:
+            return {}
+        # Whatever is drawn here must not change what training draws next.
+        state = torch.get_rng_state()
+        with self.meters.phase("validate"):
+            answers = self._answer(learner, items, asking, "validate")
+        torch.set_rng_state(state)
+        names = list(self.task.metric_names)
+        rows = [self.task.score(a.predicted, i) for a, i in zip(answers, items, strict=True)]
+        return {name: sum(row[name] for row in rows) / len(rows) for name in names if name in rows[0]}
+
+    def _answer(
+        self, learner: Learner, items: Sequence[Item], asking: Asking, phase: str
+    ) -> list[Prediction]:
+        def tick(done: int, total: int) -> None:
+            self.tell(Progress(phase, done, total))
+
+        learner.eval()
+        return self.reading.answer(learner, viewed(items, self.request), asking, tick)
+
+    def _answer_tests(self, learner: Learner, asking: Asking, variant: str) -> list[Prediction]:
+        if learner.prompt is not None and self.method.trains:
+            learner.prompt.freeze()
+        predictions: list[Prediction] = []
+        for split, items in self.request.splits.tests.items():
+            with self.meters.phase("evaluate") as phase:
+                answers = self._answer(learner, items, asking, "evaluate")
+                phase.tokens += sum(answer.prompt_tokens for answer in answers)
+            predictions += scored(answers, items, self.task, split, variant)
+        return predictions
+
+    def _save(self, learner: Learner, work: Work) -> None:
+        save_trained(learner, self.request.scratch / "artifacts")
+        if self.method.variants is None:
+            return
+        self.tell(Progress("merge"))
+        with self.meters.phase("merge"):
+            work.variants = list(
+                self.method.variants(
+                    learner,
+                    self.knobs,
+                    self.folder,
+                    self.request.scratch / "variants",
+                    self.precision.dtype,
+                )
+            )
+
+
+def examples(features: Sequence[Feature], pad_id: int) -> Examples:
+    """Return features as the training loop wants them."""
+    return Examples(
+        lengths=[len(feature.input_ids) for feature in features],
+        terms=[feature.terms for feature in features],
+        collate=lambda rows: collate([features[row] for row in rows], pad_id),
+    )
+
+
+def _epoch(result: EpochResult) -> Epoch:
+    return Epoch(
+        epoch=result.epoch,
+        train_loss=result.train_loss,
+        validation_loss=result.validation_loss,
+        metrics=result.metrics,
+    )

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from tarazu.record.progress import Listener, PlannedRun, Progress
+from tarazu.report.progress_view import ProgressView
+from tarazu.report.remaining import Remaining
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def plan(*finished, work=1.0):
+    return [
+        PlannedRun(f"run-{i} · seed 0", f"run-{i}", done, work) for i, done in enumerate(finished)
+    ]
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def view(clock, terminal=False, width=100):
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=terminal, width=width, no_color=True)
+    return ProgressView(console, clock), file
+
+
+def interrupt(*arguments):
+    raise KeyboardInterrupt
+
+
+def test_it_is_a_listener(clock):
+    listener: Listener = view(clock)[0]
+    assert listener
+
+
+def test_a_log_has_at_most_one_line_per_15_seconds(clock):
+    shown, file = view(clock)
+    with shown:
+        shown.planned(plan(False))
+        shown.started(0)
+        for second in range(61):
+            clock.now = 100.0 + second
+            shown.progress(0, Progress("train", second, 120, "epoch 1/2 · loss 0.91"))
+    lines = [line for line in file.getvalue().splitlines() if "train" in line]
+    assert len(lines) == 4
+    assert "train 50%" in lines[-1]
+    assert "loss 0.91" in lines[-1]
+    assert "phase about 1 min 00 s left" in lines[-1]
+
+
+def test_each_run_leaves_one_line(clock, make, failed):
+    shown, file = view(clock)
+    with shown:
+        shown.planned(plan(True, False, False))
+        shown.finished(0, make())
+        shown.started(1)
+        clock.now += 42
+        shown.finished(1, make(accuracy=0.713))
+        shown.started(2)
+        shown.finished(2, failed(reason="killed:\n out of [memory] \x1b[2J"))
+    text = file.getvalue()
+    assert "3 runs planned, 1 already done" in text
+    assert "= run-0 · seed 0 · accuracy 75.0 · already done" in text
+    assert "✓ run-1 · seed 0 · accuracy 71.3 · 42 s" in text
+    assert "✗ run-2 · seed 0 · killed: out of [memory] [2J" in text
+
+
+def test_a_terminal_shows_bars_and_keeps_the_finished_lines(clock, make):
+    shown, file = view(clock, terminal=True)
+    with shown:
+        shown.planned(plan(False, False))
+        shown.started(0)
+        shown.progress(0, Progress("train", 0, 120))
+        clock.now += 30
+        shown.progress(0, Progress("train", 30, 120, "epoch 1/2 · loss 0.91"))
+        shown._console.print(shown._render())
+        shown.finished(0, make())
+    text = file.getvalue()
+    for part in ("0/2 · 30 s", "30/120", "about 1 min 30 s left", "loss 0.91", "✓ run-0"):
+        assert part in text, part
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_terminal_of_any_width(clock, width):
+    shown, file = view(clock, terminal=True, width=width)
+    shown.planned(plan(False))
+    shown.started(0)
+    shown.progress(0, Progress("load"))
+    shown._console.print(shown._render())
+    assert file.getvalue()
+
+
+def test_a_terminal_is_restored_after_an_interruption(clock):
+    shown, file = view(clock, terminal=True)
+    shown.planned = interrupt
+    with pytest.raises(KeyboardInterrupt), shown:
+        shown.planned(plan(False))
+    hidden, visible = "\x1b[?25l", "\x1b[?25h"
+    assert file.getvalue().rindex(visible) > file.getvalue().rindex(hidden)
+
+
+def test_a_note_is_one_inert_line(clock):
+    shown, file = view(clock)
+    shown.note("a\nb [bold]c[/bold] \x1b[0m")
+    assert file.getvalue() == "· a b [bold]c[/bold] [0m\n"
+
+
+def test_remaining_time_follows_the_work_units():
+    runs = [PlannedRun("a", "a", False, 1.0), PlannedRun("b", "b", False, 3.0)]
+    remaining = Remaining(runs)
+    assert remaining.of_study(0.0) is None
+    remaining.start(0, 0.0)
+    remaining.finish(0, 10.0)
+    assert remaining.of_study(10.0) == pytest.approx(30.0)
+    remaining.start(1, 10.0)
+    assert remaining.of_study(15.0) == pytest.approx(25.0)
+    remaining.finish(1, 40.0)
+    assert remaining.of_study(40.0) == 0.0
+
+
+def test_runs_that_are_done_already_take_no_time():
+    remaining = Remaining([PlannedRun("a", "a", True, 50.0), PlannedRun("b", "b", False, 1.0)])
+    remaining.finish(0, 0.0)
+    remaining.start(1, 0.0)
+    remaining.advance(Progress("train", 0, 4), 0.0)
+    remaining.advance(Progress("train", 1, 4), 5.0)
+    assert remaining.of_study(5.0) == pytest.approx(15.0)
+
+
+def test_the_first_run_gives_a_rough_rate_once_it_trains():
+    remaining = Remaining(plan(False, False))
+    remaining.start(0, 0.0)
+    remaining.advance(Progress("load", 9, 10), 1.0)
+    assert remaining.of_study(1.0) is None
+    remaining.advance(Progress("train", 0, 10), 2.0)
+    remaining.advance(Progress("train", 5, 10), 12.0)
+    assert remaining.of_phase(12.0) == pytest.approx(10.0)
+    assert remaining.of_study(12.0) == pytest.approx(10.0 + 22.0)
+
+
+def test_a_run_that_takes_longer_than_expected_is_not_done_at_once():
+    remaining = Remaining(plan(False, False))
+    remaining.start(0, 0.0)
+    remaining.finish(0, 10.0)
+    remaining.start(1, 10.0)
+    remaining.advance(Progress("train", 0, 10), 10.0)
+    remaining.advance(Progress("train", 5, 10), 40.0)
+    assert remaining.of_study(40.0) == pytest.approx(30.0)
+
+
+def test_runs_without_work_do_not_divide_by_zero():
+    remaining = Remaining(plan(False, work=0.0))
+    remaining.start(0, 0.0)
+    remaining.advance(Progress("train", 5, 10), 1.0)
+    assert remaining.of_study(2.0) is None
+
+
+def test_a_phase_that_is_continued_counts_what_was_made_since():
+    remaining = Remaining(plan(False))
+    remaining.start(0, 0.0)
+    remaining.advance(Progress("train", 80, 100), 0.0)
+    assert remaining.of_phase(0.0) is None
+    remaining.advance(Progress("train", 90, 100), 10.0)
+    assert remaining.of_phase(10.0) == pytest.approx(10.0)

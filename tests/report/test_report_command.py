@@ -1,0 +1,72 @@
+"""``tarazu report`` over a folder as it lies on disk."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from typer.testing import CliRunner
+
+from tarazu.cli import app
+from tarazu.record.store import Store
+from tarazu.report.api import report
+
+
+@pytest.fixture
+def folder(tmp_path, make, failed):
+    store = Store(tmp_path)
+    prompt = {"demonstrations": [{"id": "d-1", "text": "SECRET"}]}
+    store.write_record(make("zero-shot", prompt=prompt))
+    store.write_record(make("lora", losses=(1.0, math.nan)))
+    store.write_record(failed("full"))
+    store.write_study({"methods": {"zero-shot": {}, "lora": {}, "full": {}}})
+    return tmp_path
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, ["report", *map(str, arguments)])
+
+
+def test_table_in_the_order_of_the_study(folder):
+    result = invoke(folder)
+    assert result.exit_code == 0
+    places = [result.stdout.index(f"\n{name}") for name in ("zero-shot", "lora", "full")]
+    assert places == sorted(places)
+
+
+def test_json_on_standard_output_alone(folder):
+    result = invoke(folder, "--format", "json")
+    assert [entry["id"] for entry in json.loads(result.stdout)["entries"]] == [
+        "zero-shot", "lora", "full",
+    ]  # fmt: skip
+
+
+def test_markdown_redacts_when_the_study_asks_for_it(folder):
+    assert "SECRET" in invoke(folder, "--format", "markdown").stdout
+    assert "SECRET" not in invoke(folder, "--format", "markdown", "--redacted").stdout
+    Store(folder).write_study({"report": {"text": "redacted"}})
+    text = invoke(folder, "--format", "markdown").stdout
+    assert "SECRET" not in text
+    assert "d-1" in text
+
+
+@pytest.mark.parametrize("name", [".", "missing"])
+def test_a_folder_without_records_is_bad_input(tmp_path, name):
+    result = invoke(tmp_path / name)
+    assert result.exit_code == 2
+    assert "rule:" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_broken_record_is_bad_input(folder):
+    next(folder.glob("runs/*/record.json")).write_text("{", encoding="utf-8")
+    result = invoke(folder)
+    assert result.exit_code == 2
+    assert "readable record" in result.stderr
+
+
+def test_the_python_verb_returns_the_same(folder):
+    assert "zero-shot" in report(folder)
+    for form in ("json", "markdown"):
+        assert report(folder, form).strip() == invoke(folder, "--format", form).stdout.strip()
