@@ -23,8 +23,12 @@ def find_template(task: Task, name: str) -> Template:
         BadInput: The task has none of that name.
     """
     if name not in task.templates:
-        raise bad("template", f"must name a template of {task.name}", name,
-                  did_you_mean(name, task.templates))
+        raise bad(
+            "template",
+            f"must name a template of {task.name}",
+            name,
+            did_you_mean(name, task.templates),
+        )
     return task.templates[name]
 
 
@@ -147,9 +151,7 @@ def _words(
 
 def _placeholder(task: Task, item: Item) -> Item:
     gold = item.gold if task.kind == "classify" else ("⟨answer⟩",)
-    return replace(
-        item.with_fields(**{name: f"⟨{name}⟩" for name in item.fields}), gold=gold
-    )
+    return replace(item.with_fields(**{name: f"⟨{name}⟩" for name in item.fields}), gold=gold)
 
 
 def nearest_words(learner: Learner, tokenizer: Any) -> list[str]:

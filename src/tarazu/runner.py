@@ -66,8 +66,9 @@ def blank_record(request: Request) -> RunRecord:
         task=spec.task,
         seed=spec.seed,
         spec=spec,
-        inputs={name: Input(rows=len(splits[name]), sha256=sha)
-                for name, sha in spec.inputs.items()},
+        inputs={
+            name: Input(rows=len(splits[name]), sha256=sha) for name, sha in spec.inputs.items()
+        },
         environment=environment(spec.device, spec.dtype, spec.threads),
         hyperparameters=spec.settings,
         attribution=attribution(request.info, request.task, spec),
@@ -185,5 +186,3 @@ def events(work: Work, request: Request) -> list[Event]:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-

@@ -36,9 +36,10 @@ from tarazu.tasks._task import Task
 from tarazu.text import Language
 from tarazu.work import Request
 
-# Rough relative cost of a run per training item and epoch, and per test item, for the remaining
-# time of a whole study; only ratios matter, and finished runs correct them.
-_COST = {"encoder": 1.0, "decoder": 8.0, "baseline": 0.02}
+# Rough seconds on two cores: to start a run, and per item in a forward pass. They only serve to
+# tell the remaining time of a study before its runs have shown how fast the machine is.
+_START = 6.0
+_COST = {"encoder": 0.006, "decoder": 0.12, "baseline": 0.001}
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,7 @@ def _fetch_models(
     problems: list[Problem] = []
     for name in names:
         try:
-            models[name] = fetch(
-                study.spec.models[name], name, base=study.base, note=listener.note
-            )
+            models[name] = fetch(study.spec.models[name], name, base=study.base, note=listener.note)
         except BadInput as error:
             problems += error.problems
     if problems:
@@ -250,7 +249,7 @@ def _planned(
     kind = models[spec.model].info.kind if spec.model is not None else "baseline"
     epochs = spec.settings["epochs"].value if "epochs" in spec.settings else 0
     # A backward pass costs about twice a forward pass.
-    work = _COST[kind] * (3 * epochs * len(splits.train) + tests)
+    work = _START + _COST[kind] * (3 * epochs * len(splits.train) + tests)
     return PlannedRun(f"{spec.entry} · seed {spec.seed}", spec.entry, finished, work)
 
 
@@ -382,9 +381,7 @@ def explain_method(
     given = dict.fromkeys((o.partition("=")[0] for o in overrides), "command line")
     entry = Entry(name, method, model, knobs, {}, given)  # type: ignore[arg-type]
     text = method.explain(ExplainContext(knobs, info, parameters))
-    return Explanation(
-        name, model, text.in_(language), parameters, settings(entry, info, chosen)
-    )
+    return Explanation(name, model, text.in_(language), parameters, settings(entry, info, chosen))
 
 
 def count(method: Method, info: ModelInfo, task: Task, knobs: Any) -> Parameters:

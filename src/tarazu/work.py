@@ -192,9 +192,7 @@ class _Neural:
         self.method = request.method
         self.task = request.task
         self.knobs = request.knobs
-        self.precision = Precision(
-            request.spec.device, request.spec.dtype, request.spec.threads
-        )
+        self.precision = Precision(request.spec.device, request.spec.dtype, request.spec.threads)
         self.reading_name = self.method.reading(self.info, self.task, self.knobs)
         self.reading: Reading = find_reading(self.reading_name)
         self.shots = self._demonstrations()
@@ -213,8 +211,9 @@ class _Neural:
         work = Work([], self.meters.phases, parameters)
         if self.method.trains:
             self._train(learner, asking, work)
-        work.predictions = self._answer_tests(learner, asking, "main" if not self.method.variants
-                                              else "adapter")
+        work.predictions = self._answer_tests(
+            learner, asking, "main" if not self.method.variants else "adapter"
+        )
         first = viewed(next(iter(self.request.splits.tests.values()))[:1], self.request)
         work.prompt = describe_prompt(
             asking, self.method, self.shots, first, learner, show_text=self.request.show_text
@@ -319,7 +318,9 @@ class _Neural:
         torch.set_rng_state(state)
         names = list(self.task.metric_names)
         rows = [self.task.score(a.predicted, i) for a, i in zip(answers, items, strict=True)]
-        return {name: sum(row[name] for row in rows) / len(rows) for name in names if name in rows[0]}
+        return {
+            name: sum(row[name] for row in rows) / len(rows) for name in names if name in rows[0]
+        }
 
     def _answer(
         self, learner: Learner, items: Sequence[Item], asking: Asking, phase: str

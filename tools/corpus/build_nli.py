@@ -33,12 +33,28 @@ WORD_RANGE = (14, 46)
 SIMILARITY_LIMIT = 0.65
 LABELS = ("entailment", "contradiction", "neutral")
 WEIGHTS = {
-    "implicative": 5, "exception": 3, "belief": 4, "comparison": 1, "threshold": 2, "order": 1,
-    "category": 6, "quantifier": 3, "chain": 1, "relation": 1, "contrast": 5,
+    "implicative": 5,
+    "exception": 3,
+    "belief": 4,
+    "comparison": 1,
+    "threshold": 2,
+    "order": 1,
+    "category": 6,
+    "quantifier": 3,
+    "chain": 1,
+    "relation": 1,
+    "contrast": 5,
 }
 LINKS = (
-    "as it happened, ", "besides, ", "for the record, ", "on a different note, ", "what is more, ",
-    "incidentally, ", "one more thing: ", "it should be added that ", "also worth noting: ",
+    "as it happened, ",
+    "besides, ",
+    "for the record, ",
+    "on a different note, ",
+    "what is more, ",
+    "incidentally, ",
+    "one more thing: ",
+    "it should be added that ",
+    "also worth noting: ",
 )
 OUTPUT = Path(__file__).resolve().parents[2] / "src" / "tarazu" / "data" / "corpus"
 

@@ -475,6 +475,15 @@ def contrast(ctx: Context) -> Claim:
 
 
 BUILDERS: tuple[Callable[[Context], Claim], ...] = (
-    implicative, exception, belief, comparison, threshold, order, category, quantifier, chain,
-    relation, contrast,
+    implicative,
+    exception,
+    belief,
+    comparison,
+    threshold,
+    order,
+    category,
+    quantifier,
+    chain,
+    relation,
+    contrast,
 )

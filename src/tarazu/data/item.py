@@ -32,7 +32,7 @@ class Item:
         return replace(self, fields={**self.fields, **fields})
 
     def content(self) -> list[Any]:
-        """Return what identifies the item in a hash: everything that a model can see or is asked."""
+        """Return what identifies the item in a hash: all that a model can see or is asked."""
         return [self.id, self.group, dict(self.fields), list(self.gold), list(self.starts)]
 
 

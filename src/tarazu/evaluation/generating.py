@@ -54,8 +54,9 @@ def generate(
             torch.manual_seed(seed + start)
         with learner.compute():
             new = _continue(learner, ids, mask, config)
-        for row, text in zip(rows, tokenizer.batch_decode(new, skip_special_tokens=True),
-                             strict=True):
+        for row, text in zip(
+            rows, tokenizer.batch_decode(new, skip_special_tokens=True), strict=True
+        ):
             texts[row] = text
         tick(min(start + batch_size, len(order)), len(order))
     return texts

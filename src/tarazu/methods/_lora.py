@@ -89,6 +89,7 @@ def inject(learner: Learner, knobs: Any) -> None:
     import peft
 
     learner.requires_grad_(False)
+    _keep_layout(learner)
     decoder = learner.info.kind == "decoder"
     config = peft.LoraConfig(
         r=knobs.r,
@@ -98,11 +99,26 @@ def inject(learner: Learner, knobs: Any) -> None:
         # GPT-2's Conv1D stores [in, out] (trap T28); bitsandbytes has already turned it.
         fan_in_fan_out=learner.info.architecture == "gpt2" and not _quantised(learner),
         task_type="CAUSAL_LM" if decoder else "FEATURE_EXTRACTION",
-        base_model_name_or_path=learner.info.card.id if learner.info.card else None,
     )
-    learner.set_adapter(peft.get_peft_model(learner.body, config))
+    adapter = peft.get_peft_model(learner.body, config)
+    # peft notes the folder on this machine; the saved adapter names the published model instead.
+    card = learner.info.card
+    adapter.peft_config["default"].base_model_name_or_path = card.id if card else learner.info.name
+    learner.set_adapter(adapter)
     if learner.head is not None:
         learner.head.requires_grad_(True)
+
+
+def _keep_layout(learner: Learner) -> None:
+    """Keep bitsandbytes from repacking 4-bit weights when a model answers on the CPU.
+
+    On processors with AVX-512 BF16 the first answer repacks them in place for a kernel without
+    gradients: later epochs would train nothing below a quantised layer, and what is then
+    dequantised for merging would be other weights (traps T19, T25).
+    """
+    for module in learner.body.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _quantised(learner: Learner) -> bool:

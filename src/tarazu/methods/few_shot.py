@@ -58,10 +58,13 @@ def _balanced(order: Sequence[Item], labels: Sequence[str]) -> list[Item]:
     if not labels:
         return list(order)
     by_label = {label: [i for i in order if i.gold[0] == label] for label in labels}
-    turns = sorted(labels, key=lambda label: order.index(by_label[label][0]) if by_label[label]
-                   else len(order))
+    turns = sorted(
+        labels, key=lambda label: order.index(by_label[label][0]) if by_label[label] else len(order)
+    )
     rounds = max(map(len, by_label.values()))
-    return [by_label[label][n] for n in range(rounds) for label in turns if n < len(by_label[label])]
+    return [
+        by_label[label][n] for n in range(rounds) for label in turns if n < len(by_label[label])
+    ]
 
 
 def _similar(pool: Sequence[Item], k: int) -> Demonstrations:

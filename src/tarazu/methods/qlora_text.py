@@ -28,9 +28,7 @@ class QloraTextKnobs(QloraKnobs):
     """``generate`` text and parse it, or ``score`` label words."""
 
 
-def variants(
-    learner: Learner, knobs: Any, base: Path, out: Path, dtype: str
-) -> Sequence[Variant]:
+def variants(learner: Learner, knobs: Any, base: Path, out: Path, dtype: str) -> Sequence[Variant]:
     """Merge the adapter into the dequantised base and into the published weights."""
     from tarazu.models.merge import merge_into
 

@@ -15,6 +15,8 @@ logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # optional kernels th
 logging.getLogger("accelerate").setLevel(logging.ERROR)
 # peft warns that adapters on meta tensors stay there, which is what counting wants.
 warnings.filterwarnings("ignore", message=".*meta.*", module="peft.*")
+warnings.filterwarnings("ignore", message=".*base_model_name_or_path.*", module="peft.*")
+warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
 warnings.filterwarnings("ignore", message=".*fan_in_fan_out.*", module="peft.*")
 
 

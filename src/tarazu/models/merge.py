@@ -30,7 +30,8 @@ def dequantise(weight: Any) -> Tensor:
     """Return a bitsandbytes 4-bit weight as an fp32 matrix [out, in]."""
     import bitsandbytes.functional as bnb
 
-    return bnb.dequantize_4bit(weight.data, weight.quant_state).float().cpu()
+    matrix: Tensor = bnb.dequantize_4bit(weight.data, weight.quant_state).float().cpu()
+    return matrix
 
 
 def _is_quantised(module: Any) -> bool:
@@ -67,7 +68,8 @@ def _adder(start: Tensor | None, delta: Any, turn: bool) -> Callable[[Tensor], T
 
     def apply(published: Tensor) -> Tensor:
         base = published if start is None else turned(start)
-        return base.float() + turned(delta)
+        merged: Tensor = base.float() + turned(delta)
+        return merged
 
     return apply
 
@@ -126,5 +128,3 @@ def _copy_rest(base: Path, out: Path, index: dict[str, str], dtype: str) -> None
 def merged_bytes(folder: Path) -> int:
     """Return the size of a merged model's weights in bytes."""
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-
-

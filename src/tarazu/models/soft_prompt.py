@@ -53,7 +53,9 @@ class SoftPrompt(nn.Module):
             return self.vectors
         assert self.encoder is not None
         device = next(self.encoder.parameters()).device
-        encoded: Tensor = self.encoder(torch.arange(self.virtual_tokens, device=device).unsqueeze(0))
+        encoded: Tensor = self.encoder(
+            torch.arange(self.virtual_tokens, device=device).unsqueeze(0)
+        )
         return encoded[0]
 
     def freeze(self) -> Tensor:

@@ -43,7 +43,10 @@ def save_trained(learner: Learner, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     save_file(trained_tensors(learner), folder / FILE, metadata={"format": "pt"})
     if learner.adapter is not None:
-        learner.adapter.save_pretrained(folder / "adapter", safe_serialization=True)
+        # Left to itself peft asks the Hub whether the base's vocabulary was changed; ours never is.
+        learner.adapter.save_pretrained(
+            folder / "adapter", safe_serialization=True, save_embedding_layers=False
+        )
         # peft writes a model card that names the base by its path on this machine.
         (folder / "adapter" / "README.md").unlink(missing_ok=True)
     return sorted(path for path in folder.rglob("*") if path.is_file())

@@ -59,15 +59,11 @@ def logits(learner: Learner, batch: Batch) -> Tensor:
 
 def loss(learner: Learner, batch: Batch) -> Tensor:
     """Return the summed cross-entropy."""
-    return functional.cross_entropy(
-        logits(learner, batch), batch["labels"][:, 0], reduction="sum"
-    )
+    return functional.cross_entropy(logits(learner, batch), batch["labels"][:, 0], reduction="sum")
 
 
 @torch.no_grad()
-def answer(
-    learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick
-) -> list[Prediction]:
+def answer(learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick) -> list[Prediction]:
     """Answer every item with the most probable class."""
     features = _inputs(items, asking)
     answers: dict[int, Prediction] = {}

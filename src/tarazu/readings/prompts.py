@@ -86,8 +86,9 @@ def _token_ids(texts: Sequence[str], asking: Asking) -> list[list[int]]:
     # A chat template already writes the begin-of-text token (trap T7).
     encoded = asking.tokenizer(list(texts), add_special_tokens=not asking.chat)["input_ids"]
     end = asking.tokenizer.eos_token_id
-    return [ids[:-1] if len(ids) > 1 and ids[-1] == end and not asking.chat else ids
-            for ids in encoded]
+    return [
+        ids[:-1] if len(ids) > 1 and ids[-1] == end and not asking.chat else ids for ids in encoded
+    ]
 
 
 def encode_prompts(

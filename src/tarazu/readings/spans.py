@@ -138,9 +138,7 @@ def best_span(scores: Tensor, offsets: Sequence[tuple[int, int]]) -> tuple[float
 
 
 @torch.no_grad()
-def answer(
-    learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick
-) -> list[Prediction]:
+def answer(learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick) -> list[Prediction]:
     """Answer every item with the best span over all windows of its context."""
     features = _windows(items, asking)
     best: dict[int, tuple[float, int, int]] = {}

@@ -49,9 +49,7 @@ def loss(learner: Learner, batch: Batch) -> Tensor:
     return functional.cross_entropy(logits, targets[counted], reduction="sum")
 
 
-def answer(
-    learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick
-) -> list[Prediction]:
+def answer(learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick) -> list[Prediction]:
     """Answer by the best label word or by generated text, as asked."""
     how = _scored if asking.answer == "score" else _generated
     return how(learner, items, asking, tick)
@@ -162,9 +160,7 @@ def _prediction(
         scores=tuple(by_rule[asking.label_score]),
         cut_tokens=one.cut_tokens,
         prompt_tokens=len(one.prompt),
-        metrics={
-            f"accuracy_{rule}": float(label == item.gold[0]) for rule, label in best.items()
-        },
+        metrics={f"accuracy_{rule}": float(label == item.gold[0]) for rule, label in best.items()},
     )
 
 

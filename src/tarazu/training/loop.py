@@ -113,7 +113,7 @@ def fit(
     watch = watch or Watch()
     learner.settle()
     device = Device(learner)
-    optimizer = make_optimizer(
+    optimizer: torch.optim.Optimizer = make_optimizer(
         learner,
         learning_rate=plan.learning_rate,
         head_learning_rate=plan.head_learning_rate,

@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tarazu.record.record import Phase
@@ -17,10 +17,8 @@ _CLEAR = Path("/proc/self/clear_refs")
 
 def reset_peak() -> None:
     """Forget the peak so far, so that the next phase shows its own (trap T38)."""
-    try:
+    with suppress(OSError):  # not Linux, or not allowed: the peak is then the process's so far
         _CLEAR.write_text("5")
-    except OSError:
-        pass  # not Linux, or not allowed: the peak is then the process's so far
     if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
 

@@ -1,0 +1,71 @@
+"""Tiny models, each written once per session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tarazu.catalog import find_task
+from tarazu.models.load import load_tokenizer
+from tarazu.readings._reading import Asking
+from tarazu.tasks._task import Task
+from tarazu.testing.tiny import TinyKind, tiny_info, tiny_model
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    # On machines with few cores that are busy, threads of tiny operations wait for each other.
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[TinyKind], Path]:
+    """Return the folder of a tiny model by kind. It is shared: copy it before changing it."""
+    root = tmp_path_factory.mktemp("tiny")
+
+    def folder(kind: TinyKind) -> Path:
+        made = root / kind
+        return made if made.exists() else tiny_model(made, kind)
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nli() -> Task:
+    """Return a task over `nli_items`."""
+    return find_task("corpus-nli")
+
+
+@pytest.fixture(scope="session")
+def one_text(nli: Task) -> Task:
+    """Return a task that reads the premises of `nli_items` only."""
+    return replace(nli, texts=("premise",))
+
+
+@pytest.fixture(scope="session")
+def qa() -> Task:
+    """Return a task over `qa_items`."""
+    return find_task("corpus-qa")
+
+
+@pytest.fixture
+def ask(nli: Task) -> Callable[..., Asking]:
+    """Return a way to ask a model in a folder: `ask(folder, max_length=40)`."""
+
+    def asking(folder: Path, **settings: Any) -> Asking:
+        task = settings.pop("task", nli)
+        given = {
+            "tokenizer": load_tokenizer(folder),
+            "info": tiny_info(folder),
+            "max_length": 512,
+            "template": task.templates["default"],
+            "batch_size": 4,
+        }
+        return Asking(task=task, **{**given, **settings})
+
+    return asking

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from tarazu import catalog
+from tarazu.data.item import Prediction
+from tarazu.methods._method import Method
+from tarazu.testing import cases as cases_module
+from tarazu.testing.cases import Case, answer, cases, load, restore, save, train
+from tarazu.testing.checks import (
+    CASE_CHECKS,
+    METHOD_CHECKS,
+    check_predicts_without_looking_at_gold,
+)
+from tarazu.testing.tiny import TinyKind, nli_items, qa_items, tiny_model
+
+FILES = Path(catalog.__file__).parent / "methods"
+METHODS = catalog.methods()
+TASKS = [catalog.find_task("multinli"), catalog.find_task("squad")]
+MODELS: tuple[TinyKind, ...] = ("bert", "gpt2", "llama")
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
+    """Every method on every tiny model and task that it supports."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("tiny")
+    folders = {kind: tiny_model(folder / kind, kind) for kind in MODELS}
+    return {str(case): case for case in cases(METHODS.values(), folders, TASKS)}
+
+
+def names_of_cases() -> list[str]:
+    """Say by hand what must be supported, so that a case cannot vanish unseen."""
+    both = ("multinli", "squad")
+    decoders, everything = ("gpt2", "llama"), MODELS
+    wanted = {
+        "full": [(m, t) for m in everything for t in both],
+        "last-k": [(m, t) for m in everything for t in both],
+        "lora": [(m, t) for m in everything for t in both],
+        "p-tuning": [(m, t) for m in everything for t in both],
+        "partial-input": [("bert", "multinli")] + [(m, t) for m in decoders for t in both],
+        "zero-shot": [(m, t) for m in decoders for t in both],
+        "few-shot": [(m, t) for m in decoders for t in both],
+        "qlora-text": [(m, t) for m in decoders for t in both],
+        "qlora-head": [(m, "multinli") for m in decoders],
+    }
+    return [f"{name}-{m}-{t}" for name, pairs in wanted.items() for m, t in pairs]
+
+
+def test_every_method_on_disk_is_checked() -> None:
+    files = [file for file in FILES.glob("*.py") if not file.stem.startswith("_")]
+    assert len(METHODS) == len(files) >= 11
+
+
+def test_every_supported_case_is_checked(found: dict[str, Case]) -> None:
+    assert sorted(found) == sorted(names_of_cases())
+    without = {m.name for m in METHODS.values() if m.needs_model == "no"}
+    assert {case.method.name for case in found.values()} | without == set(METHODS)
+
+
+@pytest.mark.parametrize("check", METHOD_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", METHODS)
+def test_contract_of_the_method(name: str, check: Callable[[Method], None]) -> None:
+    check(METHODS[name])
+
+
+@pytest.mark.parametrize("name", [n for n, m in METHODS.items() if m.predict is not None])
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_t15_baselines_never_read_the_gold(name: str, task: catalog.Task) -> None:
+    make = nli_items if task.labels else qa_items
+    check_predicts_without_looking_at_gold(METHODS[name], task, make(12, seed=1), make(5, seed=2))
+
+
+@pytest.mark.parametrize("check", CASE_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", names_of_cases())
+def test_contract_on_tiny_models(
+    found: dict[str, Case], name: str, check: Callable[[Case], None]
+) -> None:
+    check(found[name])
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A case by names: methods and tasks hold functions, which cannot be sent to a process."""
+
+    method: str
+    task: str
+    model: str
+    folder: Path
+
+
+def _answer_elsewhere(places: list[tuple[_Place, Path]]) -> list[list[Prediction]]:
+    torch.set_num_threads(1)
+    answers = []
+    for place, saved in places:
+        method, task = catalog.find_method(place.method), catalog.find_task(place.task)
+        (case,) = cases_module.cases([method], {place.model: place.folder}, [task])
+        answers.append(restore(case, saved))
+    return answers
+
+
+def test_t9_saved_answers_the_same_in_a_new_process(
+    found: dict[str, Case], tmp_path: Path
+) -> None:
+    trained = {n: c for n, c in found.items() if c.method.trains and "partial" not in n}
+    assert len(trained) == 30
+    places, here = [], []
+    for name, case in trained.items():
+        learner = load(case)
+        train(case, learner)
+        save(learner, tmp_path / name)
+        here.append(answer(case, learner))
+        place = _Place(case.method.name, case.task.name, case.info.name, case.folder)
+        places.append((place, tmp_path / name))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        there = pool.submit(_answer_elsewhere, places).result(timeout=300)
+    for name, one, other in zip(trained, here, there, strict=True):
+        assert one == other, name
+    # Otherwise equal answers would say nothing: every trained model must have learnt something.
+    untrained = [answer(case, load(case, seed=99)) for case in trained.values()]
+    scores = [[p.scores for p in answers] for answers in here]
+    assert all(
+        a != [p.scores for p in b] for a, b in zip(scores, untrained, strict=True) if any(a)
+    )

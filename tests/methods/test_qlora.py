@@ -1,0 +1,125 @@
+"""QLoRA on tiny models in NF4 on the CPU."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import bitsandbytes as bnb
+import pytest
+import torch
+from torch import nn
+
+from tarazu import catalog
+from tarazu.models import load as load_module
+from tarazu.models.learner import Learner
+from tarazu.models.merge import dequantise
+from tarazu.testing.cases import Case, answer, cases, load, train
+from tarazu.testing.tiny import tiny_model
+
+METHODS = [catalog.find_method("qlora-head"), catalog.find_method("qlora-text")]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("tiny")
+    folders = {k: tiny_model(folder / k, k) for k in ("gpt2", "llama")}  # type: ignore[arg-type]
+    tasks = [catalog.find_task("multinli"), catalog.find_task("squad")]
+    return {str(case): case for case in cases(METHODS, folders, tasks)}
+
+
+def four_bit(learner: Learner) -> dict[str, nn.Module]:
+    return {n: m for n, m in learner.named_modules() if isinstance(m, bnb.nn.Linear4bit)}
+
+
+def base_weights(learner: Learner) -> dict[str, torch.Tensor]:
+    return {name: dequantise(module.weight) for name, module in four_bit(learner).items()}
+
+
+@pytest.mark.parametrize("model", ["gpt2", "llama"])
+def test_t10_the_head_is_never_quantised_and_is_trained(found: dict[str, Case], model: str) -> None:
+    learner = load(found[f"qlora-head-{model}-multinli"])
+    assert learner.head is not None
+    layers = [module for module in learner.head.modules() if isinstance(module, nn.Linear)]
+    assert layers
+    for layer in layers:
+        assert type(layer) is nn.Linear
+        for parameter in layer.parameters():
+            assert parameter.dtype == torch.float32
+            assert parameter.requires_grad
+            assert not hasattr(parameter, "quant_state")
+
+
+@pytest.mark.parametrize(("model", "matrices"), [("gpt2", 4), ("llama", 7)])
+def test_every_linear_layer_of_the_base_is_in_nf4_and_has_an_adapter(
+    found: dict[str, Case], model: str, matrices: int
+) -> None:
+    learner = load(found[f"qlora-text-{model}-multinli"])
+    quantised = four_bit(learner)
+    assert len(quantised) == matrices * learner.info.layers
+    for name, module in quantised.items():
+        assert name.endswith(".base_layer"), f"{name} has no adapter"
+        assert module.weight.quant_state.quant_type == "nf4"  # type: ignore[union-attr]
+        assert module.weight.quant_state.nested  # type: ignore[union-attr]
+    projection = learner.body.get_output_embeddings()
+    assert type(projection) is nn.Linear
+    assert projection.weight is learner.trunk.get_input_embeddings().weight
+
+
+def test_t26_nothing_is_cast_up_behind_the_planners_back(found: dict[str, Case]) -> None:
+    """`prepare_model_for_kbit_training` would turn norms and embeddings into fp32."""
+    case = found["qlora-text-llama-multinli"]
+    learner = load(case, dtype="bfloat16")
+    floats = {
+        name: parameter.dtype
+        for name, parameter in learner.named_parameters()
+        if not parameter.requires_grad and parameter.is_floating_point()
+    }
+    assert floats
+    assert set(floats.values()) == {torch.bfloat16}, floats
+    source = Path(inspect.getfile(load_module)).parents[1]
+    users = [f for f in source.rglob("*.py") if "prepare_model_for_kbit" in f.read_text("utf-8")]
+    assert users == []
+
+
+@pytest.mark.parametrize("model", ["gpt2", "llama"])
+@pytest.mark.parametrize("method", ["qlora-head", "qlora-text"])
+def test_t19_answering_leaves_the_4_bit_weights_as_they_are(
+    found: dict[str, Case], method: str, model: str
+) -> None:
+    """bitsandbytes repacks weights on some processors when it answers, and dequantises garbage."""
+    case = found[f"{method}-{model}-multinli"]
+    learner = load(case)
+    before = base_weights(learner)
+    answer(case, learner)
+    after = base_weights(learner)
+    assert all(torch.equal(after[name], weight) for name, weight in before.items())
+
+
+def gradients(case: Case, learner: Learner) -> dict[str, torch.Tensor]:
+    """One deterministic backward pass through everything."""
+    learner.train()
+    for module in learner.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    learner.zero_grad()
+    ids = torch.arange(3, 40).reshape(1, -1)
+    learner.hidden(ids, torch.ones_like(ids)).square().sum().backward()
+    found = {n: p.grad.clone() for n, p in learner.named_trained() if p.grad is not None}
+    return {name: grad for name, grad in found.items() if "lora_" in name}
+
+
+@pytest.mark.parametrize("model", ["gpt2", "llama"])
+def test_t25_gradients_are_the_same_after_answering(found: dict[str, Case], model: str) -> None:
+    """Else the second epoch trains otherwise than the first: validation lies between them."""
+    case = found[f"qlora-text-{model}-multinli"]
+    learner = load(case)
+    train(case, learner)  # B is no longer zero, so A has a gradient too
+    before = gradients(case, learner)
+    answer(case, learner)
+    after = gradients(case, learner)
+    assert len(before) == 2 * len(four_bit(learner))
+    assert all(bool(grad.abs().max() > 0) for grad in before.values())
+    assert before.keys() == after.keys()
+    assert all(torch.equal(after[name], grad) for name, grad in before.items())
