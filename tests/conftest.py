@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from tarazu.catalog import find_task
-from tarazu.models.load import load_tokenizer
+from tarazu.catalog import find_method, find_task
+from tarazu.models.learner import Learner
+from tarazu.models.load import HeadName, load_learner, load_tokenizer
+from tarazu.models.precision import Precision
 from tarazu.readings._reading import Asking
 from tarazu.tasks._task import Task
 from tarazu.testing.tiny import TinyKind, tiny_info, tiny_model
@@ -69,3 +71,26 @@ def ask(nli: Task) -> Callable[..., Asking]:
         return Asking(task=task, **{**given, **settings})
 
     return asking
+
+
+@pytest.fixture
+def load(tiny: Callable[[TinyKind], Path]) -> Callable[..., Learner]:
+    """Return a way to load a tiny model: `load("gpt2", "text", method="lora", r=4)`."""
+
+    def learner(
+        kind: TinyKind,
+        reading: HeadName,
+        *,
+        method: str | None = None,
+        dtype: str = "float32",
+        **knobs: Any,
+    ) -> Learner:
+        torch.manual_seed(0)
+        folder = tiny(kind)
+        loaded = load_learner(folder, tiny_info(folder), reading, 3, Precision("cpu", dtype, 1))
+        if method is not None:
+            chosen = find_method(method)
+            chosen.attach(loaded, chosen.knobs(**knobs))
+        return loaded
+
+    return learner

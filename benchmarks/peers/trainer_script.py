@@ -1,4 +1,4 @@
-"""The script that a careful user writes with `transformers`' Trainer and `peft`, to compare against.
+"""What a careful user writes with `transformers`' Trainer and `peft`, to be compared against.
 
 It shares no code with tarazu. Hyperparameters come from the command line; what is not given there
 is the Trainer's own default: AdamW, linear schedule, clipping at 1.0, the last step's weights.

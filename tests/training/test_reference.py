@@ -159,5 +159,5 @@ def test_loss_follows_the_plain_loop(
     watch = Watch(step=lambda done, total, epoch, loss: losses.append(loss))
     fit(learner, reading.loss, ours, None, plan, watch)
     assert losses == pytest.approx(expected, abs=1e-4)
-    # The comparison means nothing when nothing is learnt.
-    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+    # The comparison would mean nothing if nothing were learnt.
+    assert sum(losses[:5]) - sum(losses[-5:]) > 0.3

@@ -231,6 +231,32 @@ def schedule(count: int, rng: random.Random) -> Iterator[list[Callable[[Context]
         del plan[:size]
 
 
+# Wordings that the readers of the test labels objected to, replaced after everything is drawn: a
+# change of the scenes themselves would draw other pairs than those that were read.
+REWORDED = {
+    "withered in shade": "grew poorly in shade",
+    "The coach was pleased with ": "The coach had only praise for ",
+    "the coach was pleased with ": "the coach had only praise for ",
+    "The coach praised ": "The coach had only good to say about ",
+    "the coach praised ": "the coach had only good to say about ",
+    "The coach was angry with ": "The coach had only blame for ",
+    "the coach was angry with ": "the coach had only blame for ",
+    "The coach scolded ": "The coach had only bad to say about ",
+    "the coach scolded ": "the coach had only bad to say about ",
+    "eople have to wait for the new software": "eople lose time with the slow new software",
+}
+
+
+def reworded(row: dict[str, str]) -> dict[str, str]:
+    """Returns a row with the wordings that readers objected to replaced."""
+    texts = {}
+    for name in ("premise", "hypothesis"):
+        texts[name] = row[name]
+        for old, new in REWORDED.items():
+            texts[name] = texts[name].replace(old, new)
+    return {**row, **texts}
+
+
 def build_split(split: str, seen: Seen) -> list[dict[str, str]]:
     """Builds all rows of a split in shuffled order, with their ids."""
     rng = random.Random(f"{SEED}-{split}")
@@ -246,7 +272,7 @@ def build_split(split: str, seen: Seen) -> list[dict[str, str]]:
                 seen.add(premise, split)
             rows += square.rows(genre.name)
     rng.shuffle(rows)
-    return [{"id": f"nli-{split}-{i:04d}", **row} for i, row in enumerate(rows, start=1)]
+    return [{"id": f"nli-{split}-{i:04d}", **reworded(row)} for i, row in enumerate(rows, 1)]
 
 
 def main() -> None:

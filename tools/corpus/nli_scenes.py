@@ -669,7 +669,7 @@ SCIENCE = Genre(
         (
             "the plant grew well in shade|the plant thrived in shade|"
             "kept in shade, the plant doubled in height and put out healthy leaves",
-            "the plant grew badly in shade|the plant grew poorly in shade|"
+            "the plant grew badly in shade|the plant withered in shade|"
             "kept in shade, the plant lost its leaves one by one and shrank",
             "the plant was put in shade|the plant was found near a patch of shade|"
             "the plant will be kept in shade from next week on",

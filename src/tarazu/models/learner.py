@@ -146,6 +146,33 @@ class Learner(nn.Module):
         """
         return loss(self, batch)
 
+    def train(self, mode: bool = True) -> Learner:
+        """Enter training mode, but for the frozen trunk: it runs as it will when it answers.
+
+        Dropout below the lowest trained layer would only blur what a method cannot change.
+        """
+        super().train(mode)
+        if mode and (trained := self._above_frozen_trunk()) is not None:
+            self.trunk.eval()
+            for block in trained:
+                block.train()
+        return self
+
+    def _above_frozen_trunk(self) -> list[nn.Module] | None:
+        """Return the layers from the lowest trained one up; None when no whole layer is below it.
+
+        Virtual tokens are trained below all layers, and so are embeddings.
+        """
+        try:
+            blocks = list(self.blocks())
+        except ValueError:
+            return None
+        inside = {id(p) for m in (*blocks, *self.after_blocks()) for p in m.parameters()}
+        below = any(p.requires_grad and id(p) not in inside for p in self.trunk.parameters())
+        moves = [any(p.requires_grad for p in block.parameters()) for block in blocks]
+        lowest = moves.index(True) if any(moves) else len(blocks)
+        return None if self.prompt is not None or below or lowest == 0 else blocks[lowest:]
+
     def settle(self) -> None:
         """Store trained parameters in fp32 and frozen ones in the compute dtype.
 

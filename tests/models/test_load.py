@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tarazu.models.learner import Learner
+from tarazu.models.load import empty_learner, load_learner, load_tokenizer
+from tarazu.models.precision import Precision
+from tarazu.testing.tiny import TINY_KINDS, TinyKind, tiny_info, tiny_model
+
+Tiny = Callable[[TinyKind], Path]
+CPU = Precision("cpu", "float32", 1)
+
+
+@pytest.mark.parametrize("kind", TINY_KINDS)
+def test_tiny_models_are_the_same_wherever_they_are_made(
+    tiny: Tiny, tmp_path: Path, kind: TinyKind
+) -> None:
+    torch.rand(3)
+    again = tiny_model(tmp_path / kind, kind)
+    for path in tiny(kind).iterdir():
+        assert path.read_bytes() == (again / path.name).read_bytes(), path.name
+
+
+@pytest.mark.parametrize("kind", TINY_KINDS)
+@pytest.mark.parametrize("reading", ["classes", "spans", "text"])
+def test_empty_learner_has_the_shapes_of_the_loaded_one(
+    tiny: Tiny, kind: TinyKind, reading: str
+) -> None:
+    info = tiny_info(tiny(kind))
+    empty = empty_learner(info, reading, 3)  # type: ignore[arg-type]
+    loaded = load_learner(tiny(kind), info, reading, 3, CPU)  # type: ignore[arg-type]
+    assert all(p.is_meta for p in empty.parameters())
+    shapes = {name: p.shape for name, p in empty.named_parameters()}
+    assert shapes == {name: p.shape for name, p in loaded.named_parameters()}
+
+
+@pytest.mark.parametrize("kind", TINY_KINDS)
+def test_loaded_learner_is_frozen_fp32_and_in_evaluation_mode(tiny: Tiny, kind: TinyKind) -> None:
+    learner = load_learner(tiny(kind), tiny_info(tiny(kind)), "classes", 3, CPU)
+    assert not any(p.requires_grad for p in learner.parameters())
+    assert not any(module.training for module in learner.modules())
+    assert {p.dtype for p in learner.parameters()} == {torch.float32}
+
+
+def test_every_weight_of_an_encoder_comes_from_the_file(tiny: Tiny) -> None:
+    torch.manual_seed(1)
+    one = load_learner(tiny("bert"), tiny_info(tiny("bert")), "text", 0, CPU)
+    torch.manual_seed(2)
+    two = load_learner(tiny("bert"), tiny_info(tiny("bert")), "text", 0, CPU)
+    for (name, a), (_, b) in zip(one.named_parameters(), two.named_parameters(), strict=True):
+        assert torch.equal(a, b), name
+    # Heads are our own, so a pretrained pooler would only be counted and shipped.
+    assert getattr(one.body, "pooler", None) is None
+
+
+def test_head_follows_kind_and_model(tiny: Tiny) -> None:
+    def head(kind: TinyKind) -> torch.nn.Module:
+        found = empty_learner(tiny_info(tiny(kind)), "classes", 3).head
+        assert found is not None
+        return found
+
+    encoder, decoder = head("bert"), head("llama")
+    assert (encoder.pooling, encoder.dropout.p) == ("first", 0.1)
+    assert encoder.dense is not None
+    assert (decoder.pooling, decoder.dropout.p, decoder.dense) == ("last", 0.0, None)
+
+
+def test_t34_head_depends_on_the_seed_alone(load: Callable[..., Learner]) -> None:
+    one = load("bert", "classes", method="lora")  # seeds before it builds
+    torch.rand(17)
+    two = load("bert", "classes", method="lora")
+    for (name, a), (_, b) in zip(one.named_trained(), two.named_trained(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_t5_padding_token_is_found_or_becomes_the_end_token(tiny: Tiny) -> None:
+    assert load_tokenizer(tiny("bert")).pad_token == "[PAD]"
+    for kind in ("gpt2", "llama"):
+        tokenizer = load_tokenizer(tiny(kind))
+        assert tokenizer.pad_token_id == tokenizer.eos_token_id
+
+
+def test_code_of_a_repository_is_never_led_to(tiny: Tiny, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny("gpt2"), tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {"AutoModelForCausalLM": "evil.Model"}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "evil.py").write_text("raise SystemExit('ran')")
+    learner = load_learner(folder, tiny_info(folder), "text", 0, CPU)
+    assert type(learner.body).__name__ == "GPT2LMHeadModel"
