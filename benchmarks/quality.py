@@ -76,6 +76,7 @@ class Work:
         max_length: Longest input in tokens; a decoder's holds the prompt too.
         micro_batch_size: Of the script alone, which computes logits of all positions; the effective
             batch and its loss stay the same.
+        dtype: Of both sides; ``auto`` leaves the choice to tarazu.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Work:
     epochs: int = 2
     max_length: int = 128
     micro_batch_size: int | None = None
+    dtype: str = "auto"
 
 
 WORKS = {
@@ -163,8 +165,14 @@ def bootstrap(
 
 
 def verdict(interval: tuple[float, float]) -> str:
-    """Say whom an interval of the difference favours."""
+    """Say whom an interval of the difference favours.
+
+    Two sides that answer alike with every seed, such as one label for all items, have an interval
+    without width, which knows nothing of chance: it favours nobody.
+    """
     low, high = interval
+    if low == high != 0:
+        return "no spread between seeds"
     if low > 0:
         return "favours tarazu"
     return "favours the script" if high < 0 else "contains zero"
@@ -182,6 +190,7 @@ def overrides(work: Work, seed: int) -> list[str]:
         "training.validate_rows=20",
         "training.select=last",
         f"compute.threads={THREADS}",
+        f"compute.dtype={work.dtype}",
         "report.text=redacted",
     ]
 
@@ -383,6 +392,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     for name in ("train-rows", "test-rows", "epochs"):
         parser.add_argument(f"--{name}", type=int, help="of all works; default: each work's own")
+    parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument("--work-dir", type=Path, default=ROOT / "out" / "quality")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     args = parser.parse_args()
@@ -398,7 +408,9 @@ def main() -> None:
     sizes = {name: value for name, value in given.items() if value is not None}
     rows = []
     for name in args.works:
-        row, record = run_work(replace(WORKS[name], **sizes), args.seeds, args.work_dir)
+        row, record = run_work(
+            replace(WORKS[name], dtype=args.dtype, **sizes), args.seeds, args.work_dir
+        )
         rows.append(row)
         write(rows, record, args.out)
         low, high = row["ci95"]

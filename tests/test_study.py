@@ -37,17 +37,17 @@ methods:
   lora-twin: {method: lora, model: bert, r: 4}
   p-tuning: {model: [bert, llama], virtual_tokens: 3, epochs: 1}
   zero-shot: {model: llama}
-  few-shot: {model: llama, k: 2, select: balanced}
+  few-shot: {model: llama, k: 2, select: balanced, max_length: 300}
   qlora-text: {model: llama, decode: {max_new_tokens: 3}}
   qlora-head: {model: llama, epochs: 1}
   too-fast: {method: full, model: bert, learning_rate: 1.0e+30, schedule: constant, warmup: 0}
 seeds: [3]
 compute: {device: cpu, dtype: float32, threads: 1}
 """
-ENTRIES = (
-    "majority tfidf partial-input full last-k lora lora-twin p-tuning@bert p-tuning@llama "
-    "zero-shot few-shot qlora-text qlora-head too-fast"
-).split()
+ENTRIES = [
+    "majority", "tfidf", "partial-input", "full", "last-k", "lora", "lora-twin", "p-tuning@bert",
+    "p-tuning@llama", "zero-shot", "few-shot", "qlora-text", "qlora-head", "too-fast",
+]  # fmt: skip
 
 
 @dataclass

@@ -20,7 +20,9 @@ IGNORE = -100
 Example = dict[str, list[int]]
 
 
-def causal_examples(tokenizer: Any, prompts: Sequence[str], answers: Sequence[str]) -> list[Example]:
+def causal_examples(
+    tokenizer: Any, prompts: Sequence[str], answers: Sequence[str]
+) -> list[Example]:
     """Tokenise prompt, space, answer and end; the loss is on the answer and the end."""
     examples = []
     for prompt, answer in zip(prompts, answers, strict=True):

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -93,6 +94,7 @@ def _cause_of_death(code: int | None) -> str:
 def _child(sender: Connection, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     # Ctrl-C reaches the whole group; the parent decides what becomes of its runs.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
 
     def tell(progress: Progress) -> None:
         try:
@@ -109,6 +111,14 @@ def _child(sender: Connection, work: Callable[..., Any], arguments: tuple[Any, .
         sender.send(("error", RunFailed(reason, traceback.format_exc())))
 
     sender.close()
+
+
+def _leave_with_parent() -> None:
+    """End this process when its parent is gone, killed or not: nobody waits for its result."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager

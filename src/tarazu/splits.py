@@ -90,12 +90,20 @@ def load_splits(data: DataSpec, task: Task, base: Path) -> Splits:
         validation = read("validation", data.validation)
     for name, items in tests.items():
         if data.sample.test is not None:
-            tests[name] = sample_items(items, data.sample.test, data.seed, whole_groups=True)
+            tests[name] = sample_items(
+                items,
+                data.sample.test,
+                data.seed,
+                whole_groups=True,
+                where=f"data.sample.test ({name})" if len(tests) > 1 else "data.sample.test",
+            )
     checked = check_leakage(train, validation, tests, data.leakage)
     notes.extend(checked.report.notes)
     train, validation = checked.train, checked.validation
     if data.sample.validation is not None:
-        validation = sample_items(validation, data.sample.validation, data.seed)
+        validation = sample_items(
+            validation, data.sample.validation, data.seed, where="data.sample.validation"
+        )
     if data.sample.train is not None:
-        train = sample_items(train, data.sample.train, data.seed)
+        train = sample_items(train, data.sample.train, data.seed, where="data.sample.train")
     return Splits(train, validation, tests, notes)

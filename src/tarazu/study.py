@@ -266,13 +266,13 @@ def _run_all(
         [_planned(s, d is not None, models, splits) for s, d in zip(specs, done, strict=True)]
     )
     records = []
-    for index, (spec, record) in enumerate(zip(specs, done, strict=True)):
-        if record is None:
+    for index, (spec, found) in enumerate(zip(specs, done, strict=True)):
+        # An earlier entry of this very study may have made the same run in the meantime.
+        if (found := found or store.find(content_key(spec))) is not None:
+            record = store.adopt(found, spec)
+        else:
             listener.started(index)
             record = _run_one(study, spec, models, splits, store, listener, index)
-        elif record.entry != spec.entry:
-            # The same run under another entry's name: computed once, shown under both.
-            record = record.model_copy(update={"entry": spec.entry})
         listener.finished(index, record)
         records.append(record)
     return records

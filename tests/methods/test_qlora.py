@@ -14,8 +14,9 @@ from tarazu import catalog
 from tarazu.models import load as load_module
 from tarazu.models.learner import Learner
 from tarazu.models.merge import dequantise
+from tarazu.testing import tiny
 from tarazu.testing.cases import Case, answer, cases, load, train
-from tarazu.testing.tiny import tiny_model
+from tarazu.testing.tiny import TinyKind, tiny_model
 
 METHODS = [catalog.find_method("qlora-head"), catalog.find_method("qlora-text")]
 
@@ -24,7 +25,10 @@ METHODS = [catalog.find_method("qlora-head"), catalog.find_method("qlora-text")]
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("tiny")
-    folders = {k: tiny_model(folder / k, k) for k in ("gpt2", "llama")}  # type: ignore[arg-type]
+    kinds: tuple[TinyKind, ...] = ("gpt2", "llama")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiny, "HIDDEN", 128)  # wide enough for every kernel of bitsandbytes
+        folders: dict[str, Path] = {kind: tiny_model(folder / kind, kind) for kind in kinds}
     tasks = [catalog.find_task("multinli"), catalog.find_task("squad")]
     return {str(case): case for case in cases(METHODS, folders, tasks)}
 
@@ -105,7 +109,7 @@ def gradients(case: Case, learner: Learner) -> dict[str, torch.Tensor]:
             module.p = 0.0
     learner.zero_grad()
     ids = torch.arange(3, 40).reshape(1, -1)
-    learner.hidden(ids, torch.ones_like(ids)).square().sum().backward()
+    learner.hidden(ids, torch.ones_like(ids)).square().sum().backward()  # type: ignore[no-untyped-call]
     found = {n: p.grad.clone() for n, p in learner.named_trained() if p.grad is not None}
     return {name: grad for name, grad in found.items() if "lora_" in name}
 

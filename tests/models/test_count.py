@@ -16,7 +16,9 @@ HEAD = H * H + H + 3 * H + 3  # dense and projection to three classes
 BLOCK = 4 * (H * H + H) + 2 * (H * 2 * H) + 2 * H + H + 4 * H  # attention, feed-forward, norms
 
 
-def counted(tiny: Callable[[TinyKind], Path], kind: TinyKind, method: str, **knobs: object) -> Parameters:
+def counted(
+    tiny: Callable[[TinyKind], Path], kind: TinyKind, method: str, **knobs: object
+) -> Parameters:
     chosen = find_method(method)
     info = tiny_info(tiny(kind))
     learner = empty_learner(info, "classes" if info.kind == "encoder" else "text", 3)
@@ -67,5 +69,7 @@ def test_tied_output_embeddings_count_once(
     assert without_words > 0
     learner = empty_learner(info, "text", 0)
     assert without_words == sum(
-        p.numel() for n, p in learner.named_parameters() if "wte" not in n and "embed_tokens" not in n
+        p.numel()
+        for n, p in learner.named_parameters()
+        if "wte" not in n and "embed_tokens" not in n
     )

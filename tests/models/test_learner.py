@@ -12,7 +12,7 @@ from tarazu.models.learner import Learner
 from tarazu.testing.tiny import LAYERS, TinyKind
 
 Load = Callable[..., Learner]
-TEXT = [7, 300, 301, 0, 1, 302, 303]  # holds the end-of-text tokens of both tokenizers
+TEXT = [7, 200, 201, 0, 1, 202, 203]  # holds the end-of-text tokens of both tokenizers
 
 
 def padded(side: str, width: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,7 +43,8 @@ def test_vocabulary_logits_are_the_models_own(
 ) -> None:
     learner = load(kind, "text")
     ids, mask = padded("right", 9)
-    expected = AutoModelForCausalLM.from_pretrained(tiny(kind), dtype=torch.float32)(ids, mask)
+    model = AutoModelForCausalLM.from_pretrained(tiny(kind), dtype=torch.float32)
+    expected = model(input_ids=ids, attention_mask=mask)
     logits = learner.vocabulary_logits(learner.hidden(ids, mask))
     torch.testing.assert_close(logits[:, :7], expected.logits[:, :7], atol=1e-5, rtol=1e-4)
 
@@ -111,9 +112,13 @@ def test_settling_keeps_tied_weights_tied(load: Load) -> None:
 
 def dropout_modes(learner: Learner) -> tuple[bool, list[bool]]:
     """Return whether dropout is on in the embeddings and in each block."""
-    blocks = [{m.training for m in b.modules() if isinstance(m, nn.Dropout)} for b in learner.blocks()]
-    embeddings = learner.trunk.drop if learner.info.architecture == "gpt2" else (
-        learner.trunk.embeddings.dropout
+    blocks = [
+        {m.training for m in b.modules() if isinstance(m, nn.Dropout)} for b in learner.blocks()
+    ]
+    embeddings = (
+        learner.trunk.drop
+        if learner.info.architecture == "gpt2"
+        else (learner.trunk.embeddings.dropout)
     )
     assert all(len(modes) == 1 for modes in blocks)
     return embeddings.training, [modes.pop() for modes in blocks]
@@ -160,7 +165,9 @@ def test_frozen_trunk_gives_the_same_states_at_every_step(load: Load) -> None:
     learner.train()
     seen: list[torch.Tensor] = []
     learner.blocks()[1].register_forward_hook(
-        lambda module, inputs, output: seen.append(output[0] if isinstance(output, tuple) else output)
+        lambda module, inputs, output: seen.append(
+            output[0] if isinstance(output, tuple) else output
+        )
     )
     ids, mask = padded("right", 9)
     first, second = learner.hidden(ids, mask), learner.hidden(ids, mask)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tarazu.models.heads import ClassificationHead
 from tarazu.models.learner import Learner
 from tarazu.models.load import empty_learner, load_learner, load_tokenizer
 from tarazu.models.precision import Precision
@@ -60,9 +61,9 @@ def test_every_weight_of_an_encoder_comes_from_the_file(tiny: Tiny) -> None:
 
 
 def test_head_follows_kind_and_model(tiny: Tiny) -> None:
-    def head(kind: TinyKind) -> torch.nn.Module:
+    def head(kind: TinyKind) -> ClassificationHead:
         found = empty_learner(tiny_info(tiny(kind)), "classes", 3).head
-        assert found is not None
+        assert isinstance(found, ClassificationHead)
         return found
 
     encoder, decoder = head("bert"), head("llama")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from tarazu.data.item import Item
+from tarazu.data.leakage import normalised_item
+from tarazu.errors import bad
 from tarazu.methods._asking import AnswerKnobs
 from tarazu.methods._explain import fill, join, numbers_of
 from tarazu.methods._method import Demonstrations, ExplainContext, Method, knob
@@ -38,19 +41,26 @@ def _text(item: Item) -> str:
     return "\n".join(item.fields.values())
 
 
-def _distinct(pool: Sequence[Item], shots: Sequence[Item], item: Item) -> list[Item]:
-    """Leave out demonstrations that give the item away (trap T15)."""
-    return [s for s in shots if s.group != item.group and _text(s) != _text(item)]
+def _innocent(order: Iterable[Item], item: Item) -> Iterator[Item]:
+    """Leave out demonstrations that give the item away: itself, copies, its group (trap T15)."""
+    told = normalised_item(item)
+    return (s for s in order if s.group != item.group and normalised_item(s) != told)
+
+
+def _first(order: Iterable[Item], k: int, item: Item) -> list[Item]:
+    shots = list(itertools.islice(_innocent(order, item), k))
+    if len(shots) < k:
+        raise bad(
+            f"few-shot, item {item.id}",
+            f"k = {k} training items must be left that neither are the item nor share its group",
+            len(shots),
+            "Lower k, use more training items, or group by another column (data.group_by).",
+        )
+    return shots
 
 
 def _fixed(order: Sequence[Item], k: int) -> Demonstrations:
-    shots = list(order[:k])
-    spare = list(order[k : 2 * k + 1])
-
-    def choose(item: Item) -> Sequence[Item]:
-        return _distinct(order, [*shots, *spare], item)[:k]
-
-    return Demonstrations(choose, fixed=True, how="")
+    return Demonstrations(lambda item: _first(order, k, item), fixed=True, how="")
 
 
 def _balanced(order: Sequence[Item], labels: Sequence[str]) -> list[Item]:
@@ -76,10 +86,16 @@ def _similar(pool: Sequence[Item], k: int) -> Demonstrations:
     index = NearestNeighbors(metric="cosine", algorithm="brute").fit(vectors)
 
     def choose(item: Item) -> Sequence[Item]:
-        wanted = min(len(pool), 4 * k + 16)
-        _, rows = index.kneighbors(vectorizer.transform([_text(item)]), n_neighbors=wanted)
-        near = _distinct(pool, [pool[row] for row in rows[0]], item)[:k]
-        return near[::-1]  # the most similar one stands next to the item
+        asked = vectorizer.transform([_text(item)])
+
+        def nearest() -> Iterator[Item]:
+            seen = 0
+            for wanted in (4 * k + 16, len(pool)):  # all are sorted only when the near ones fail
+                _, rows = index.kneighbors(asked, n_neighbors=min(wanted, len(pool)))
+                yield from (pool[row] for row in rows[0][seen:])
+                seen = len(rows[0])
+
+        return _first(nearest(), k, item)[::-1]  # the most similar one stands next to the item
 
     return Demonstrations(choose, fixed=False, how="")
 
@@ -87,7 +103,20 @@ def _similar(pool: Sequence[Item], k: int) -> Demonstrations:
 def demonstrations(
     knobs: FewShotKnobs, task: Task, train: Sequence[Item], seed: int
 ) -> Demonstrations:
-    """Choose demonstrations out of the training split, never out of another one (trap T15)."""
+    """Choose demonstrations out of the training split, never out of another one (trap T15).
+
+    Args:
+        knobs: How many, and how they are chosen.
+        task: The task.
+        train: The training split.
+        seed: Of the choice and the order.
+
+    Raises:
+        BadInput: There are too few training items, or too few that do not give an item away.
+    """
+    if knobs.k > len(train):
+        rule = f"few-shot can show at most the {len(train)} training items that there are"
+        raise bad("few-shot, k", rule, knobs.k, "Lower k, or use more training items.")
     order = list(train)
     random.Random(seed).shuffle(order)
     if knobs.select == "similar":

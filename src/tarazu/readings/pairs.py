@@ -42,6 +42,8 @@ def _cut(item: Item, asking: Asking, over: int) -> tuple[Any, Any]:
             "Raise max_length.",
         )
     which = asking.task.texts.index(name)
+    if length == over:  # tokenizers refuse to cut a text to nothing
+        texts[which] = ""
     how = ("only_first", "only_second")[which]
     cut = asking.tokenizer(*texts, truncation=how, max_length=asking.max_length)
     return cut["input_ids"], cut.get("token_type_ids")

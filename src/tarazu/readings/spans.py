@@ -83,13 +83,23 @@ def _target(feature: Feature, start: int, end: int) -> tuple[int, int]:
     return (inside[0], inside[-1]) if first[0] <= start and last[1] >= end else (0, 0)
 
 
+def _gold_span(item: Item) -> tuple[int, int]:
+    """Return the characters of the first gold answer in the context; none when it is absent.
+
+    Space around it belongs to no token, or to the next word's.
+    """
+    gold = item.gold[0]
+    start = item.starts[0] if item.starts else item.fields["context"].find(gold)
+    if start < 0:
+        return OUTSIDE
+    return start + len(gold) - len(gold.lstrip()), start + len(gold.rstrip())
+
+
 def encode(items: Sequence[Item], asking: Asking) -> list[Feature]:
     """Encode every window with the tokens of its first gold span."""
     features = []
     for window in _windows(items, asking):
-        item = items[window.item]
-        start = item.starts[0] if item.starts else item.fields["context"].find(item.gold[0])
-        labels = _target(window, start, start + len(item.gold[0])) if start >= 0 else (0, 0)
+        labels = _target(window, *_gold_span(items[window.item]))
         features.append(
             Feature(
                 window.item,

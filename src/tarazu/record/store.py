@@ -31,10 +31,12 @@ from tarazu.errors import bad
 from tarazu.record.disk import sync, told_plainly, write_synced
 from tarazu.record.key import canonical_json, sha256_file, sha256_rows, sha256_text
 from tarazu.record.record import SCHEMA, Artifact, RunRecord
+from tarazu.record.spec import RunSpec
 from tarazu.record.tables import ItemRow, PredictionRow, items_table, predictions_table, to_bytes
 
 _TEMPORARY = ".tmp-"
 _REPLACED = ".old-"
+_RECORD = "record.json"
 
 
 class Store:
@@ -128,9 +130,41 @@ class Store:
             )
             table = predictions_table(predictions)
             (temporary / "predictions.parquet").write_bytes(to_bytes(table))
-            text = record.model_dump_json(by_alias=True, indent=2) + "\n"
-            (temporary / "record.json").write_text(text, encoding="utf-8")
+            (temporary / _RECORD).write_text(_as_text(record), encoding="utf-8")
         return record
+
+    def adopt(self, record: RunRecord, spec: RunSpec) -> RunRecord:
+        """Keep a finished run under another entry's name as well: computed once, shown under both.
+
+        Args:
+            record: The finished run.
+            spec: The run of the same content key as the other entry asks for it.
+
+        Returns:
+            The record under the other name.
+
+        Raises:
+            BadInput: The folder cannot be written to; nothing is left half-written.
+        """
+        adopted = record.model_copy(
+            update={
+                "entry": spec.entry,
+                "model": spec.model,
+                "spec": spec,
+                "hyperparameters": spec.settings,
+            }
+        )
+        source, place = self.run_folder(record), self.run_folder(adopted)
+        if place == source:
+            return record
+        if (place / _RECORD).is_file():
+            present = _read_record(place / _RECORD)
+            if present.key == record.key and present.status == "done":
+                return present
+        with self._whole(place) as temporary:
+            shutil.copytree(source, temporary, dirs_exist_ok=True)
+            (temporary / _RECORD).write_text(_as_text(adopted), encoding="utf-8")
+        return adopted
 
     def write_items(
         self, splits: Mapping[str, Sequence[ItemRow]], *, redacted: bool = False
@@ -186,7 +220,7 @@ class Store:
 
     def find(self, key: str) -> RunRecord | None:
         """Return the finished record of a content key; failed runs are not finished."""
-        for file in sorted(self._runs.glob(f"[!.]*-{key[:12]}/record.json")):
+        for file in sorted(self._runs.glob(f"[!.]*-{key[:12]}/{_RECORD}")):
             record = _read_record(file)
             if record.key == key and record.status == "done":
                 return record
@@ -194,7 +228,7 @@ class Store:
 
     def records(self) -> list[RunRecord]:
         """Return all records, finished and failed, sorted by entry and seed."""
-        files = self._runs.glob("[!.]*/record.json")
+        files = self._runs.glob(f"[!.]*/{_RECORD}")
         records = [_read_record(file) for file in files]
         return sorted(records, key=lambda r: (r.entry, r.seed, r.key))
 
@@ -205,6 +239,10 @@ class Store:
     def read_items(self, record: RunRecord) -> pa.Table:
         """Return the items that a run was given."""
         return _read_table(self._data / data_id(record.spec.inputs) / "items.parquet")
+
+
+def _as_text(record: RunRecord) -> str:
+    return record.model_dump_json(by_alias=True, indent=2) + "\n"
 
 
 def _put(temporary: Path, place: Path) -> None:

@@ -145,6 +145,7 @@ def asking(case: Case, learner: Learner, *, tokens: int = 4) -> Asking:
         shots = case.method.demonstrations(case.knobs, case.task, case.train, 0)
     tokenizer = load_tokenizer(case.folder)
     how = getattr(case.knobs, "answer", "auto")
+    scored = how == "score" or (how == "auto" and bool(case.task.labels))
     virtual = learner.prompt.virtual_tokens if learner.prompt is not None else 0
     return Asking(
         task=case.task,
@@ -155,7 +156,7 @@ def asking(case: Case, learner: Learner, *, tokens: int = 4) -> Asking:
         chat=has_chat_template(tokenizer),
         demonstrations=shots.choose if shots is not None else lambda item: (),
         fixed=shots.fixed if shots is not None else True,
-        answer=("score" if case.task.labels else "generate") if how == "auto" else how,
+        answer="score" if scored else "generate",
         decode=Decode(max_new_tokens=tokens),
         batch_size=BATCH,
     )

@@ -205,6 +205,8 @@ class _Keeper:
 
     def offer(self, result: EpochResult) -> None:
         loss = result.validation_loss
+        if loss is not None and not math.isfinite(loss):
+            loss = math.inf  # nothing is smaller than NaN, so it would stay the best for ever
         if self.select == "last" or loss is None or not self.epoch or loss < self.best:
             self.epoch = result.epoch
             self.best = math.inf if loss is None else loss

@@ -31,7 +31,8 @@ def make_optimizer(
                 "weight_decay": weight_decay if matrix else 0.0,
             }
             for (in_head, matrix), parameters in groups.items()
-        ]
+        ],
+        fused=True,  # one pass over the weights instead of ten, on CPU and CUDA
     )
 
 

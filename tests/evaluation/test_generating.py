@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import GenerationConfig
+
+from tarazu.evaluation.generating import generate
+from tarazu.models.learner import Learner
+from tarazu.models.load import load_tokenizer
+from tarazu.readings import text
+from tarazu.readings._reading import Asking
+from tarazu.testing.tiny import TinyKind, nli_items
+from tarazu.training.loop import Plan, fit
+from tarazu.work import examples
+
+Tiny = Callable[[TinyKind], Path]
+Load = Callable[..., Learner]
+PROMPTS = [[300, 301, 302, 303, 304, 305], [310, 311], [320, 321, 322], [330]]
+
+
+def continued(learner: Learner, tokenizer: Any, **settings: Any) -> list[str]:
+    given = {"max_new_tokens": 6, "temperature": 0.0, "top_p": 1.0, "seed": 0, "batch_size": 4}
+    return generate(learner, PROMPTS, tokenizer=tokenizer, **{**given, **settings})
+
+
+@torch.no_grad()
+def greedy(learner: Learner, tokenizer: Any, length: int) -> list[str]:
+    """Take the most probable token again and again, one prompt at a time, without a cache."""
+    texts = []
+    for prompt in PROMPTS:
+        ids = list(prompt)
+        while len(ids) < len(prompt) + length:
+            row = torch.tensor([ids])
+            states = learner.hidden(row, torch.ones_like(row))
+            ids.append(int(learner.vocabulary_logits(states[:, -1]).argmax()))
+            if ids[-1] == tokenizer.eos_token_id:
+                break
+        texts.append(tokenizer.decode(ids[len(prompt) :], skip_special_tokens=True))
+    return texts
+
+
+@pytest.mark.parametrize("method", [None, "p-tuning", "lora"])
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_t11_batches_continue_as_single_prompts_do(
+    load: Load, tiny: Tiny, kind: TinyKind, method: str | None
+) -> None:
+    learner = load(kind, "text", method=method).eval()
+    tokenizer = load_tokenizer(tiny(kind))
+    expected = greedy(learner, tokenizer, 6)
+    assert len(set(expected)) > 1
+    for size in (1, 3, 16):
+        assert continued(learner, tokenizer, batch_size=size) == expected
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_generation_stops_at_the_end_token(load: Load, tiny: Tiny, kind: TinyKind) -> None:
+    learner = load(kind, "text")
+    tokenizer = load_tokenizer(tiny(kind))
+    said = greedy(learner, tokenizer, 1)
+    # Make the first token that is said the end of the text: nothing follows it.
+    first = tokenizer(said[1], add_special_tokens=False)["input_ids"][0]
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(first)
+    assert continued(learner, tokenizer)[1] == tokenizer.decode([first])
+    assert len(greedy(learner, tokenizer, 6)[2]) > len(said[2])
+
+
+def test_t17_the_models_own_sampling_plays_no_part(load: Load, tiny: Tiny) -> None:
+    tokenizer = load_tokenizer(tiny("llama"))
+    plain = continued(load("llama", "text"), tokenizer)
+    sampling = load("llama", "text")
+    sampling.body.generation_config = GenerationConfig(
+        do_sample=True, temperature=3.0, top_k=50, repetition_penalty=5.0, max_new_tokens=2,
+        min_new_tokens=2, no_repeat_ngram_size=1, num_beams=2, suppress_tokens=list(range(500)),
+    )  # fmt: skip
+    assert continued(sampling, tokenizer) == plain
+
+
+def test_sampling_follows_the_seed(load: Load, tiny: Tiny) -> None:
+    learner, tokenizer = load("llama", "text"), load_tokenizer(tiny("llama"))
+    sample = {"temperature": 5.0, "max_new_tokens": 12}
+    one = continued(learner, tokenizer, seed=1, **sample)
+    torch.rand(5)
+    assert continued(learner, tokenizer, seed=1, **sample) == one
+    assert continued(learner, tokenizer, seed=2, **sample) != one
+    assert continued(learner, tokenizer, seed=1, **{**sample, "top_p": 1e-6}) == continued(
+        learner, tokenizer, max_new_tokens=12
+    )
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_t12_generation_after_training_pads_on_the_left(
+    load: Load, tiny: Tiny, ask: Callable[..., Asking], kind: TinyKind
+) -> None:
+    learner = load(kind, "text", method="lora")
+    asking = ask(tiny(kind), answer="generate")
+    features = text.encode(nli_items(8), asking)
+    train = examples(features, asking.tokenizer.pad_token_id)
+    # Training pads on the right.
+    assert train.collate(range(8))["attention_mask"][:, 0].all()
+    plan = Plan(1, 8, None, 1e-2, 1e-2, 0.0, 0.0, "constant", 1.0, "last", 0)
+    fit(learner, text.READING.loss, train, None, plan)
+    assert continued(learner, asking.tokenizer) == greedy(learner, asking.tokenizer, 6)

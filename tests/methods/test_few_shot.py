@@ -1,0 +1,113 @@
+"""Demonstrations: out of the training split only, and none that gives the item away (trap T15)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from tarazu import catalog
+from tarazu.data.item import Item
+from tarazu.errors import BadInput
+from tarazu.methods.few_shot import FewShotKnobs
+from tarazu.testing.tiny import nli_items, qa_items
+
+METHOD = catalog.find_method("few-shot")
+NLI, QA = catalog.find_task("multinli"), catalog.find_task("squad")
+HOW = ["random", "balanced", "similar"]
+
+
+def choose(pool: list[Item], item: Item, how: str, k: int, seed: int = 0) -> list[Item]:
+    assert METHOD.demonstrations is not None
+    knobs = FewShotKnobs(k=k, select=how)
+    return list(METHOD.demonstrations(knobs, NLI, pool, seed).choose(item))
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_t15_demonstrations_are_training_items(how: str) -> None:
+    train, test = nli_items(40, seed=1), nli_items(10, seed=2)
+    for item in test:
+        shots = choose(train, item, how, 3)
+        assert len(shots) == len({shot.id for shot in shots}) == 3
+        assert all(shot in train for shot in shots)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_t15_neither_the_item_nor_its_group_is_shown(how: str) -> None:
+    """The training split holds the test items themselves, copies, and many rows of each group."""
+    test = nli_items(4, seed=2)
+    copies = [
+        replace(item, id=f"copy-{item.id}-{style}", group=f"elsewhere-{style}", fields=fields)
+        for item in test
+        for style, fields in enumerate(
+            (item.fields, {n: f" {t.upper()}!" for n, t in item.fields.items()})
+        )
+    ]
+    siblings = [
+        replace(item, id=f"{item.id}-{i}", fields={**item.fields, "hypothesis": f"It is {i}."})
+        for item in test
+        for i in range(40)
+    ]
+    pool = [*test, *copies, *siblings, *nli_items(6, seed=7)]
+    for seed in range(3):
+        for item in test:
+            shots = choose(pool, item, how, 3, seed)
+            assert len(shots) == 3
+            for shot in shots:
+                assert shot.group != item.group
+                assert not shot.id.startswith(f"copy-{item.id}-"), "the item with its answer"
+
+
+def test_t15_the_order_is_drawn_by_the_seed_and_not_by_label() -> None:
+    train, item = nli_items(60, seed=1), nli_items(1, seed=2)[0]
+    orders = {tuple(s.id for s in choose(train, item, "random", 4, seed)) for seed in range(8)}
+    assert len(orders) == 8
+    by_label = sorted(train, key=lambda one: one.gold)
+    golds = {tuple(s.gold[0] for s in choose(by_label, item, "random", 6, s)) for s in range(8)}
+    assert any(list(gold) != sorted(gold) for gold in golds)
+    assert choose(train, item, "random", 4, 5) == choose(train, item, "random", 4, 5)
+
+
+def test_balanced_takes_classes_in_turn() -> None:
+    train = [*nli_items(60, seed=1), *(i for i in nli_items(90, seed=3) if i.gold[0] == "neutral")]
+    starts = set()
+    for seed in range(6):
+        shots = choose(train, nli_items(1, seed=2)[0], "balanced", 6, seed)
+        assert set(Counter(shot.gold[0] for shot in shots).values()) == {2}
+        starts.add(shots[0].gold[0])
+    assert len(starts) > 1, "else one class would always stand first"
+
+
+def test_similar_puts_the_nearest_next_to_the_item() -> None:
+    item = Item(
+        "x", "g", {"premise": "The wet owl is in the barn.", "hypothesis": "b"}, ("neutral",)
+    )
+    near = replace(item, id="near", group="n", fields={**item.fields, "hypothesis": "c"})
+    pool = [*nli_items(20, seed=1), near, *nli_items(20, seed=3)]
+    assert choose(pool, item, "similar", 3)[-1] is near
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_too_few_demonstrations_are_refused(how: str) -> None:
+    with pytest.raises(BadInput, match=r"few-shot, k: .*at most the 2 .*, but got 3"):
+        choose(nli_items(2, seed=1), nli_items(1, seed=2)[0], how, 3)
+    item = nli_items(1, seed=2)[0]
+    pool = [replace(one, group=item.group) for one in nli_items(9, seed=1)]
+    with pytest.raises(BadInput, match=r"share its group, but got 0"):
+        choose(pool, item, how, 1)
+
+
+def test_span_tasks_get_demonstrations_too() -> None:
+    assert METHOD.demonstrations is not None
+    for how in HOW:
+        knobs = FewShotKnobs(k=2, select=how)
+        shots = METHOD.demonstrations(knobs, QA, qa_items(30, seed=1), 0)
+        for item in qa_items(5, seed=2):
+            assert len(list(shots.choose(item))) == 2
+
+
+def test_seeds_matter_only_where_something_is_drawn() -> None:
+    assert METHOD.seeded(FewShotKnobs())
+    assert not METHOD.seeded(FewShotKnobs(select="similar"))
+    assert METHOD.seeded(FewShotKnobs(select="similar", decode={"temperature": 0.7}))

@@ -1,0 +1,190 @@
+"""What a run does inside its process: seeds, selection, views, tests scored once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tarazu import catalog
+from tarazu.data.item import Item
+from tarazu.models.trained import FILE
+from tarazu.record.progress import Progress
+from tarazu.record.spec import DataSpec, ModelSpec, RunSpec, Setting
+from tarazu.splits import Splits
+from tarazu.testing.tiny import TinyKind, nli_items, tiny_info, tiny_model
+from tarazu.work import Request, Work, perform, seed_everything
+
+TRAINING = {
+    "epochs": 3, "batch_size": 4, "learning_rate": 0.02, "weight_decay": 0.0, "warmup": 0.0,
+    "schedule": "constant", "max_length": 120,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    return tmp_path_factory.mktemp("models")
+
+
+Make = Callable[..., Request]
+
+
+@pytest.fixture
+def make(models: Path, tmp_path: Path) -> Make:
+    def request(
+        method: str,
+        kind: TinyKind | None,
+        splits: Splits | None = None,
+        *,
+        seed: int = 0,
+        scratch: str = "a",
+        **settings: Any,
+    ) -> Request:
+        found, task = catalog.find_method(method), catalog.find_task("multinli")
+        folder = models / kind if kind else None
+        if folder is not None and not folder.is_dir():
+            assert kind is not None
+            tiny_model(folder, kind)
+        info = tiny_info(folder) if folder else None
+        values = found.knobs().model_dump(mode="json")
+        if info is not None and found.trains:
+            values |= {n: d.value for n, d in found.defaults(info, task).items()} | TRAINING
+        values |= settings
+        splits = splits or Splits(
+            nli_items(12, seed=1), nli_items(6, seed=2), {"test": nli_items(6, seed=3)}
+        )
+        told = {
+            n: Setting(value=v, reason="test", source="test", chosen_by="entry")
+            for n, v in values.items()
+        }
+        spec = RunSpec(
+            study="s", entry=method, method=method, model=kind, model_files={},
+            model_spec=ModelSpec(source="x") if kind else None, task=task.name, task_options={},
+            language="en", seed=seed, settings=told, data=DataSpec(train="a", test="b"),
+            inputs=splits.hashes(), device="cpu", dtype="float32", threads=1, eval_batch_size=4,
+        )  # fmt: skip
+        (tmp_path / scratch).mkdir(exist_ok=True)
+        return Request(spec, folder, info, splits, tmp_path / scratch, show_text=True)
+
+    return request
+
+
+def do(request: Request) -> Work:
+    return perform(request, tell=lambda progress: None)
+
+
+def trained(request: Request) -> bytes:
+    return (request.scratch / "artifacts" / FILE).read_bytes()
+
+
+def test_t34_every_source_of_randomness_is_seeded() -> None:
+    def draw() -> tuple[float, float, float]:
+        return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+    seed_everything(5)
+    first = draw()
+    seed_everything(5)
+    assert draw() == first
+    seed_everything(6)
+    assert all(a != b for a, b in zip(draw(), first, strict=True))
+
+
+def test_t34_the_seed_decides_head_adapter_and_order(make: Make) -> None:
+    a, b, c = (make("lora", "bert", seed=s, scratch=str(i)) for i, s in enumerate((1, 1, 2)))
+    torch.rand(3)  # what was drawn before the run plays no part
+    first = do(a)
+    torch.rand(7)
+    second, third = do(b), do(c)
+    assert (first.epochs, trained(a)) == (second.epochs, trained(b))
+    assert first.predictions == second.predictions
+    assert first.epochs != third.epochs
+    assert trained(a) != trained(c)
+
+
+def test_t30_permuted_and_mislabelled_tests_leave_the_training_alone(make: Make) -> None:
+    train, validation, test = nli_items(12, seed=1), nli_items(6, seed=2), nli_items(6, seed=3)
+    wrong = [Item(i.id, i.group, i.fields, ("neutral",)) for i in reversed(test)]
+    a = make("full", "bert", Splits(train, validation, {"test": test}), scratch="a")
+    b = make("full", "bert", Splits(train, validation, {"test": wrong}), scratch="b")
+    first, second = do(a), do(b)
+    assert first.epochs == second.epochs
+    assert first.selected_epoch == second.selected_epoch
+    assert trained(a) == trained(b)
+    told = {p.item_id: p.predicted for p in first.predictions}
+    assert {p.item_id: p.predicted for p in second.predictions} == told
+
+
+def contrary() -> Splits:
+    """Splits whose validation items contradict the training: the more is learnt, the worse."""
+    train = nli_items(12, seed=1)
+    other = {"entailment": "neutral", "neutral": "contradiction", "contradiction": "entailment"}
+    wrong = [Item(f"v-{i.id}", f"v-{i.group}", i.fields, (other[i.gold[0]],)) for i in train]
+    return Splits(train, wrong, {"test": nli_items(6, seed=3)})
+
+
+LONG = {"learning_rate": 0.01, "epochs": 6}
+
+
+def test_t30_the_validation_split_decides_which_epoch_answers(make: Make) -> None:
+    work = do(make("full", "bert", contrary(), scratch="best", **LONG))
+    losses = [epoch.validation_loss or 0.0 for epoch in work.epochs]
+    assert work.selected_epoch == 1 + losses.index(min(losses))
+    assert work.selected_epoch < 6
+    last = make("full", "bert", contrary(), scratch="last", select="last", **LONG)
+    assert do(last).selected_epoch == 6
+
+
+def test_t40_the_selected_epochs_weights_answer_and_are_saved(make: Make) -> None:
+    """As if training had stopped there: the same run with fewer epochs."""
+    whole = make("full", "bert", contrary(), scratch="whole", **LONG)
+    work = do(whole)
+    assert work.selected_epoch is not None
+    assert work.selected_epoch < 6, "the case must be one in which the best is not the last"
+    options = {**LONG, "epochs": work.selected_epoch, "select": "last"}
+    short = make("full", "bert", contrary(), scratch="short", **options)
+    again = do(short)
+    assert trained(whole) == trained(short)
+    assert work.predictions == again.predictions
+
+
+def test_what_is_counted_on_meta_tensors_is_what_is_trained(make: Make) -> None:
+    work = do(make("last-k", "bert", k=1, epochs=1))
+    assert work.parameters is not None
+    assert work.parameters.trained == 4 * (32 * 32 + 32) + 2 * 32 * 64 + 64 + 32 + 4 * 32
+    assert work.prompt == {}
+
+
+def test_hidden_fields_do_not_reach_the_model_but_gold_is_scored(make: Make) -> None:
+    train, validation = nli_items(12, seed=1), nli_items(6, seed=2)
+    test = nli_items(6, seed=3)
+    other = [i.with_fields(premise="Something else is said.") for i in test]
+    tests = {"test": test, "other": other}
+    work = do(make("partial-input", "bert", Splits(train, validation, tests), epochs=1))
+    answers = {s: [p.scores for p in work.predictions if p.split == s] for s in tests}
+    assert answers["test"] == answers["other"]
+    for prediction, item in zip(work.predictions, [*test, *other], strict=True):
+        assert prediction.metrics["accuracy"] == float(prediction.predicted == item.gold[0])
+
+
+def test_progress_is_told_and_tests_are_answered_once(make: Make) -> None:
+    heard: list[Progress] = []
+    work = perform(make("full", "bert", epochs=2), tell=heard.append)
+    assert [p.phase for p in heard if p.phase == "load"] == ["load"]
+    steps = [p for p in heard if p.phase == "train"]
+    assert [(p.done, p.total) for p in steps] == [(i, 6) for i in range(1, 7)]
+    assert "epoch 2/2 · loss" in steps[-1].detail
+    assert [p.item_id for p in work.predictions] == [i.id for i in nli_items(6, seed=3)]
+    assert work.phases["train"].tokens > 0
+
+
+def test_t15_without_validation_nothing_else_is_taken_in_its_place(make: Make) -> None:
+    splits = Splits(nli_items(12, seed=1), [], {"test": nli_items(3, seed=3)})
+    work = do(make("full", "bert", splits, epochs=2))
+    assert [(e.validation_loss, e.metrics) for e in work.epochs] == [(None, {})] * 2
+    assert work.selected_epoch == 2
