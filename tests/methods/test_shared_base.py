@@ -1,7 +1,7 @@
 """One frozen base serves several tasks (N7), shown with adapters on the same encoder.
 
-Inference, sentiment and question answering share one set of base weights in memory: each task trains
-its own adapter and head, and neither training nor answering changes a single base weight.
+Inference, sentiment and question answering share one set of base weights in memory: each task
+trains its own adapter and head, and neither training nor answering changes a base weight.
 """
 
 from __future__ import annotations

@@ -36,7 +36,9 @@ report: {text: redacted}
 
 def study(folder: Path, task: str, data: str, methods: str) -> Path:
     path = folder / "study.yaml"
-    path.write_text(f"version: 1\nstudy: real\ntask: {task}\ndata: {data}\n{MODELS}\nmethods:\n{methods}")
+    path.write_text(
+        f"version: 1\nstudy: real\ntask: {task}\ndata: {data}\n{MODELS}\nmethods:\n{methods}"
+    )
     return path
 
 
