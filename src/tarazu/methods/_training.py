@@ -43,7 +43,9 @@ def common(info: ModelInfo, task: Task, *, learning_rate: Default) -> Mapping[st
         "schedule": Default("linear", "Falls to zero, so that the last epoch settles", ROBERTA),
         "clip": Default(1.0, "Keeps one odd batch from wrecking the weights", BERT),
         "select": Default(
-            "best", "Chosen on validation loss only; the test split plays no part", "trap T30"
+            "best",
+            "Chosen on validation loss only; the test split plays no part",
+            "Chen et al. 2022, arXiv 2202.07962 (what goes wrong otherwise)",
         ),
         "validate_rows": Default(
             200, "Enough for a trend; the loss is over all of them", "tarazu's design"
@@ -51,6 +53,6 @@ def common(info: ModelInfo, task: Task, *, learning_rate: Default) -> Mapping[st
         "loss_on": Default(
             "answer",
             "The prompt is given, so learning to say it is wasted and hides the loss that counts",
-            "traps T1; Dettmers et al. 2023, arXiv 2305.14314, table 10",
+            "Dettmers et al. 2023, arXiv 2305.14314, table 10; artidoro/qlora#188",
         ),
     }

@@ -48,8 +48,8 @@ def defaults(info: ModelInfo, task: Task) -> Mapping[str, Default]:
     """Return the training settings of P-tuning."""
     rate = Default(
         1e-3,
-        "Soft prompts look broken at LoRA's learning rates: they need ten times more and upwards",
-        "trap T33; google-research/prompt-tuning#297; P-tuning v2 (5e-3)",
+        "Soft prompts look broken at LoRA's usual 1e-4; from 1e-3 upwards they learn",
+        "google-research/prompt-tuning#297; peft#2642; peft method_comparison",
     )
     return common(info, task, learning_rate=rate)
 
@@ -98,7 +98,7 @@ its meaning.
 **When to use it.** When very little may be stored for each task, or the model's weights may
 not be touched, best with large models. Not for small models, where soft prompts lag behind,
 nor when inputs already fill the context: every virtual token takes a place. It needs learning
-rates at least ten times LoRA's; at smaller ones it looks broken.
+rates about ten times LoRA's usual 1e-4; at that one it looks broken.
 
 **For several tasks.** All tasks share the frozen base and each brings its vectors and its
 head. Items of different tasks can even stand in one batch, each with its own prompt.
@@ -124,7 +124,7 @@ head. Items of different tasks can even stand in one batch, each with its own pr
 **چه هنگام به کار می‌آید؟** وقتی باید برای هر کار بسیار کم ذخیره کرد یا نباید به وزن‌های مدل
 دست زد، و بیشتر با مدل‌های بزرگ. با مدل‌های کوچک که در آن‌ها پرسش نرم عقب می‌ماند، یا وقتی
 ورودی‌ها خود گنجایش مدل را پر می‌کنند، مناسب نیست: هر توکن مجازی جایی می‌گیرد. نرخ یادگیری آن
-باید دست‌کم ده برابر لورا باشد؛ با نرخ‌های کمتر، خراب به نظر می‌رسد.
+باید حدود ده برابر نرخ معمول لورا (`1e-4`) باشد؛ با آن نرخ، خراب به نظر می‌رسد.
 
 **برای چند کار.** همهٔ کارها پایهٔ یخ‌زده را مشترک دارند و هر یک بردارها و سرِ خود را می‌آورد.
 حتی نمونه‌های کارهای گوناگون می‌توانند در یک دسته باشند، هر کدام با پرسش نرم خود.

@@ -23,7 +23,7 @@ class QloraTextKnobs(QloraKnobs):
     answer: Literal["auto", "score", "generate"] = knob(
         "generate",
         reason="This way of QLoRA lets the model write the label itself; the other way has a head",
-        source="requirement N11",
+        source="tarazu's design",
     )
     """``generate`` text and parse it, or ``score`` label words."""
 
