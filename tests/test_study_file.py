@@ -152,7 +152,12 @@ def test_settings_without_meaning_do_not_reach_a_method(tmp_path: Path) -> None:
     entries = {entry.id: entry for entry in load(tmp_path, text).entries}
     assert entries["majority"].training == {}
     assert entries["partial-input"].training == {}
-    assert entries["zero-shot"].training == {"max_length": 64}
+    # A prompt is as long as the model reads, unless the entry itself says otherwise.
+    assert entries["zero-shot"].training == {}
+    own = text.replace("zero-shot: {", "zero-shot: {max_length: 32, ")
+    assert own != text
+    entries = {entry.id: entry for entry in load(tmp_path, own).entries}
+    assert entries["zero-shot"].training == {"max_length": 32}
     (found,) = problems(tmp_path, GOOD.replace("partial-input: {}", "partial-input: {epochs: 2}"))
     assert "'partial-input' trains nothing here" in found
 

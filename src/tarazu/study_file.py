@@ -261,12 +261,14 @@ class _Reader:
         """Put the study's and the entry's settings together, and say who chose each."""
         merged: dict[str, Any] = {}
         chosen_by: dict[str, ChosenBy] = {}
-        levels: tuple[tuple[Keys, ChosenBy, Mapping[str, Any]], ...] = (
-            (("training",), "study", _mapping(self.document.values.get("training"))),
-            (keys, "entry", training),
+        # `training:` is about training: a length that saves memory there must not cut prompts.
+        inherited = used if used == _TRAINING else frozenset()
+        levels: tuple[tuple[Keys, ChosenBy, Mapping[str, Any], frozenset[str]], ...] = (
+            (("training",), "study", _mapping(self.document.values.get("training")), inherited),
+            (keys, "entry", training, used),
         )
-        for above, level, settings in levels:
-            for name in settings.keys() & used:
+        for above, level, settings, meant in levels:
+            for name in settings.keys() & meant:
                 merged[name] = settings[name]
                 chosen_by[name] = self._who((*above, name), level)
         for name in [name for name, value in merged.items() if value is None]:
