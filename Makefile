@@ -23,7 +23,7 @@ demo: $(VENV)/installed
 	$(BIN)/tarazu run $(STUDY)
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal
 
 test-real: $(VENV)/installed
 	$(BIN)/python -m pytest -q -m real
