@@ -8,7 +8,7 @@ STUDY ?= studies/demo.yaml
 .PHONY: demo test test-real check format clean help
 
 help:
-	@echo "make demo     compare eleven methods on the embedded corpus, and show the table"
+	@echo "make demo     compare ten ways on the embedded corpus, and show the table"
 	@echo "make test     unit tests"
 	@echo "make check    format, lint, strict types, import rules"
 

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from tarazu.record.store import Store
-from tarazu.report.markdown import markdown
+from tarazu.report.api import report
 
 
 def processor() -> str:
@@ -43,7 +43,7 @@ def main(study: str, folder: str, result: str) -> None:
         f"{platform.system()}, Python {platform.python_version()}. It is shared: read times as "
         "rough.",
     ]
-    text = markdown(records, redacted=True)
+    text = report(folder, "markdown", redacted=True)
     title, _, rest = text.partition("\n")
     Path(result).write_text(f"{title}\n\n" + "\n>\n".join(head) + f"\n{rest}", encoding="utf-8")
 
