@@ -91,7 +91,6 @@ class Work:
         selected_epoch: The epoch whose weights answered.
         prompt: What the record keeps of the prompt.
         variants: Merged models to be evaluated in processes of their own.
-        test_rows: Items answered.
     """
 
     predictions: list[Prediction]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tarazu.methods._asking import AnswerKnobs
 from tarazu.methods._method import knob
-from tarazu.methods._training import LORA
 from tarazu.models.info import ModelInfo
 from tarazu.tasks._task import Task
 
@@ -89,7 +88,6 @@ def inject(learner: Learner, knobs: Any) -> None:
     import peft
 
     learner.requires_grad_(False)
-    _keep_layout(learner)
     decoder = learner.info.kind == "decoder"
     config = peft.LoraConfig(
         r=knobs.r,
@@ -107,18 +105,6 @@ def inject(learner: Learner, knobs: Any) -> None:
     learner.set_adapter(adapter)
     if learner.head is not None:
         learner.head.requires_grad_(True)
-
-
-def _keep_layout(learner: Learner) -> None:
-    """Keep bitsandbytes from repacking 4-bit weights when a model answers on the CPU.
-
-    On processors with AVX-512 BF16 the first answer repacks them in place for a kernel without
-    gradients: later epochs would train nothing below a quantised layer, and what is then
-    dequantised for merging would be other weights (traps T19, T25).
-    """
-    for module in learner.body.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
 
 
 def _quantised(learner: Learner) -> bool:
@@ -139,6 +125,3 @@ def _existing(learner: Learner, names: list[str] | str) -> list[str] | str:
             did_you_mean(unknown[0], {leaf for leaf in leaves if not leaf.isdigit() and leaf}),
         )
     return names
-
-
-__all__ = ["LORA", "LoraKnobs", "inject", "supports_lora", "targets_of"]

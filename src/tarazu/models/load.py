@@ -118,6 +118,8 @@ def load_learner(
         **_extra(info, config),
         **options,
     )
+    if four_bit:
+        _keep_layout(body)
     learner = Learner(body, info, make_head(info, reading, classes), precision)
     learner.requires_grad_(False)
     if learner.head is not None:
@@ -125,6 +127,18 @@ def load_learner(
     if not four_bit:
         learner.to(precision.device)
     return learner.eval()
+
+
+def _keep_layout(body: Any) -> None:
+    """Keep bitsandbytes from repacking 4-bit weights when a model answers on the CPU.
+
+    On processors with AVX-512 BF16 the first answer repacks them in place for a kernel without
+    gradients: later epochs would train nothing below a quantised layer, and what is then
+    dequantised for merging would be other weights (traps T19, T25).
+    """
+    for module in body.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def four_bit_config(precision: Precision) -> Any:
