@@ -1,4 +1,4 @@
-"""Tiny models, each written once per session."""
+"""Tiny models, each written once per session, and records made by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from tarazu.models.learner import Learner
 from tarazu.models.load import HeadName, load_learner, load_tokenizer
 from tarazu.models.precision import Precision
 from tarazu.readings._reading import Asking
+from tarazu.record.record import RunRecord
 from tarazu.tasks._task import Task
+from tarazu.testing.records import Make, make_record
 from tarazu.testing.tiny import TinyKind, tiny_info, tiny_model
 
 
@@ -94,3 +96,23 @@ def load(tiny: Callable[[TinyKind], Path]) -> Callable[..., Learner]:
         return loaded
 
     return learner
+
+
+@pytest.fixture
+def make() -> Make:
+    """Return a way to make a record by hand: `make("lora", seed=1, accuracy=0.7)`."""
+    return make_record
+
+
+@pytest.fixture
+def failed() -> Make:
+    """Return a way to make the record of a failed run."""
+
+    def make_failed(
+        entry: str = "qlora-text", reason: str = "out of memory", **changes: Any
+    ) -> RunRecord:
+        return make_record(
+            entry, status="failed", error=reason, variants=[], measured={}, **changes
+        )
+
+    return make_failed

@@ -64,7 +64,10 @@ def blank_record(request: Request) -> RunRecord:
         family=method.family,
         model=spec.model,
         task=spec.task,
+        labels=list(request.task.labels),
+        primary_metric=request.task.primary_metric,
         seed=spec.seed,
+        seeded=method.seeded(request.knobs),
         spec=spec,
         inputs={
             name: Input(rows=len(splits[name]), sha256=sha) for name, sha in spec.inputs.items()

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from tarazu.report.numbers import Spread, duration, loss, percent, size
+from tarazu.comparison.spread import Spread
+from tarazu.report.numbers import duration, loss, percent, size
 
 
 @pytest.mark.parametrize(

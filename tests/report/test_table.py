@@ -5,14 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from tarazu.comparison.entries import entries
 from tarazu.record.record import Attribution, Parameters, VariantResult
 from tarazu.report.columns import best_rows, columns
-from tarazu.report.entries import entries
 from tarazu.report.markdown import markdown
 from tarazu.report.notes import footnotes
 from tarazu.report.table import FinalTable, fitting
-
-from .conftest import build
+from tarazu.testing.records import make_record
 
 
 def render(records, width):
@@ -72,7 +71,7 @@ def test_it_fits_and_never_cuts_a_number(study, width):
 )
 def test_any_numbers_fit_any_page(values, width):
     records = [
-        build(f"entry-{i}", accuracy=score, parameters=Parameters(
+        make_record(f"entry-{i}", accuracy=score, parameters=Parameters(
             total=count, trained=count, head=head, deployed=count, deployed_bytes=4 * count))
         for i, (count, head, score) in enumerate(values)
     ]  # fmt: skip

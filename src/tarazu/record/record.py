@@ -136,7 +136,13 @@ class RunRecord(_Part):
     family: str = ""
     model: str | None
     task: str
+    labels: list[str] = []
+    """The task's labels in the order of a prediction's scores; empty when answers are spans."""
+    primary_metric: str = "accuracy"
+    """The per-item metric by which methods are compared."""
     seed: int
+    seeded: bool = True
+    """Whether another seed could give another result; if not, one run is all there is to know."""
     spec: RunSpec
     inputs: dict[str, Input]
     environment: Environment

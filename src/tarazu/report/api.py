@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tarazu.comparison.entries import in_study_order
 from tarazu.errors import bad
 from tarazu.record.record import RunRecord
 from tarazu.record.store import Store
-from tarazu.report.entries import in_study_order
 from tarazu.report.json_report import json_report
 from tarazu.report.markdown import markdown
 from tarazu.text import Language

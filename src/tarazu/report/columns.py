@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tarazu.report.entries import EntryResult, metric_order
+from tarazu.comparison.entries import EntryResult, metric_order
 from tarazu.report.notes import notes
 from tarazu.report.numbers import NOTHING, duration, percent, size
 from tarazu.report.plain import one_line

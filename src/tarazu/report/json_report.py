@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tarazu.report.entries import entries
+from tarazu.comparison.entries import entries
 
 if TYPE_CHECKING:
     from tarazu.record.record import RunRecord

@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tarazu.comparison.entries import EntryResult, current, entries, metric_order
+from tarazu.comparison.spread import Spread
 from tarazu.report.columns import best_rows, columns, splits
 from tarazu.report.dynamics import read_dynamics
-from tarazu.report.entries import EntryResult, current, entries, metric_order
 from tarazu.report.explanation import settings_table
 from tarazu.report.notes import caption, footnotes
-from tarazu.report.numbers import NOTHING, Spread, loss, percent
+from tarazu.report.numbers import NOTHING, loss, percent
 from tarazu.report.plain import markdown_inline, markdown_table, one_line
 from tarazu.report.prompts import prompt_text
 from tarazu.text import Language

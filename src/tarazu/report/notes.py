@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from tarazu.report.entries import EntryResult, current, entries
+from tarazu.comparison.entries import EntryResult, current, entries
 from tarazu.report.plain import one_line, shorten
 
 if TYPE_CHECKING:

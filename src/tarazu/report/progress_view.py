@@ -13,9 +13,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tarazu.comparison.entries import metric_order, primary_results
+from tarazu.comparison.spread import Spread
 from tarazu.record.progress import PlannedRun, Progress
-from tarazu.report.entries import metric_order, primary_results
-from tarazu.report.numbers import NOTHING, Spread, duration, percent
+from tarazu.report.numbers import NOTHING, duration, percent
 from tarazu.report.plain import one_line, shorten
 from tarazu.report.remaining import Remaining
 

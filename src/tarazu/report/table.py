@@ -11,8 +11,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from tarazu.comparison.entries import EntryResult, entries
 from tarazu.report.columns import NOTES, Column, best_rows, columns, splits
-from tarazu.report.entries import EntryResult, entries
 from tarazu.report.notes import caption, footnotes, notes
 from tarazu.report.plain import one_line
 

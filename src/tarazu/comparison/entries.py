@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tarazu.comparison.spread import Spread
 from tarazu.record.key import content_key
-from tarazu.report.numbers import Spread
 
 if TYPE_CHECKING:
     from tarazu.record.record import Parameters, RunRecord, VariantResult

@@ -6,8 +6,8 @@ from statistics import stdev
 
 import pytest
 
+from tarazu.comparison.entries import current, entries, in_study_order, metric_order
 from tarazu.record.record import Parameters, Phase, VariantResult
-from tarazu.report.entries import current, entries, in_study_order, metric_order
 from tarazu.report.json_report import json_report, to_json
 
 

@@ -1,11 +1,9 @@
-"""Records made by hand: the reports read nothing else."""
+"""Records made by hand: reports and comparisons read nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 from tarazu.record.key import content_key
 from tarazu.record.record import (
@@ -28,7 +26,7 @@ def _setting(value: Any) -> Setting:
     return Setting(value=value, reason="a | reason", source="a source", chosen_by="default")
 
 
-def build(
+def make_record(
     entry: str = "lora",
     *,
     seed: int = 0,
@@ -102,16 +100,3 @@ def build(
         "finished": f"2026-01-01T00:00:0{seed}Z",
     }
     return RunRecord(**{**fields, **changes})
-
-
-@pytest.fixture
-def make() -> Make:
-    return build
-
-
-@pytest.fixture
-def failed() -> Make:
-    def make_failed(entry: str = "qlora-text", reason: str = "out of memory", **changes: Any):
-        return build(entry, status="failed", error=reason, variants=[], measured={}, **changes)
-
-    return make_failed
