@@ -196,18 +196,20 @@ def _changed(
     variant = record.primary_variant
     old, new = (_rows(table, split, variant) for table in (before, after))
     clusters = Clusters.of(groups)
-    scores = [
-        np.array([row[f"m_{metric}"] for row in rows], dtype=np.float64)[None]
-        for rows in (new, old)
-    ]
-    samples = [Sample.of(values, clusters, seeded=False) for values in scores]
-    estimate = difference(*samples, clusters)
+    then, now = (
+        Sample.of(
+            np.array([[row[f"m_{metric}"] for row in rows]], dtype=np.float64),
+            clusters,
+            seeded=False,
+        )
+        for rows in (old, new)
+    )
     return Changed(
         split=split,
         metric=metric,
-        before=samples[1].mean,
-        after=samples[0].mean,
-        error=estimate.error,
+        before=then.mean,
+        after=now.mean,
+        error=difference(now, then, clusters).error,
         answers=sum(a["predicted"] != b["predicted"] for a, b in zip(old, new, strict=True)),
         items=len(new),
     )
