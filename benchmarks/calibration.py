@@ -306,13 +306,16 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument(
+        "--resume", action="store_true", help="Keep the rows of an interrupted run."
+    )
     parser.add_argument("--only", default="", help="Scenarios whose name contains this.")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "results" / "calibration.md")
     parser.add_argument(
         "--out", type=Path, default=ROOT / "benchmarks" / "results" / "calibration.json"
     )
     given = parser.parse_args()
-    known = _known(given.out, given.studies, given.seed)
+    known = _known(given.out, given.studies, given.seed) if given.resume else {}
     chosen = [one for one in scenarios() if given.only in one.name]
     jobs = [(one, given.studies, given.seed) for one in chosen if one.name not in known]
     with ProcessPoolExecutor(given.jobs) as pool:

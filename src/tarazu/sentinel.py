@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from tarazu.catalog import resolve_task
 from tarazu.comparison.crossed import Clusters, Sample, difference
-from tarazu.comparison.entries import current
+from tarazu.comparison.entries import current, metric_order
 from tarazu.comparison.sameness import Changed, Verdict, Verification
 from tarazu.errors import BadInput, Problem, bad, did_you_mean
 from tarazu.models.source import LocalModel, fetch
@@ -192,7 +192,7 @@ def _changed(
     split: str,
     groups: np.ndarray[Any, np.dtype[np.int64]],
 ) -> Changed:
-    metric = record.primary_metric
+    metric = record.primary_metric or metric_order(record.variants[0].metrics)[0]
     variant = record.primary_variant
     old, new = (_rows(table, split, variant) for table in (before, after))
     clusters = Clusters.of(groups)
