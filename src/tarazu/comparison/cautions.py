@@ -44,8 +44,8 @@ def cautions(clusters: Clusters, samples: Mapping[str, Sample], *, fewest: int) 
         names = Text("all entries", "همهٔ روش‌ها") if every else Text(*[", ".join(single)] * 2)
         found.append(
             Text(
-                f"One seed only: {names.en}. Intervals and tests cover the choice of test items, not "
-                "the luck of the seed.",
+                f"One seed only: {names.en}. Intervals and tests cover the choice of test items, "
+                "not the luck of the seed.",
                 f"تنها یک بذر: {names.fa}. بازه‌ها و آزمون‌ها فقط انتخاب نمونه‌های آزمون را "
                 "در بر می‌گیرند، نه بخت بذر را.",
             )
