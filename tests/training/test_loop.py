@@ -101,21 +101,24 @@ def test_t6_accumulation_gives_the_gradients_and_loss_of_the_whole_batch(
         torch.testing.assert_close(gradients[1][name], gradient, atol=1e-6, rtol=1e-4, msg=name)
 
 
+@pytest.mark.parametrize("method", ["full", "lora", "p-tuning"])
 @pytest.mark.parametrize("kind", ["bert", "gpt2"])
 def test_t40_the_weights_of_the_best_epoch_are_restored(
-    load: Load, data: Data, kind: TinyKind
+    load: Load, data: Data, kind: TinyKind, method: str
 ) -> None:
+    """All of them: adapter, soft prompt and head, and none is still the last epoch's."""
     loss, train = data(kind, 12)
     # The more is learnt, the worse are wrong labels predicted: the last epoch is not the best one.
     _, validation = data(kind, 12, wrong=True)
-    learner = load(kind, "classes" if kind == "bert" else "text", method="lora")
+    learner = load(kind, "classes" if kind == "bert" else "text", method=method)
     at_end: list[dict[str, Tensor]] = []
 
     def metrics() -> dict[str, float]:
         at_end.append(weights(learner))
         return {}
 
-    plan = replace(PLAN, epochs=6, learning_rate=0.05, head_learning_rate=0.05)
+    rate = 0.005 if method == "full" else 0.05
+    plan = replace(PLAN, epochs=6, learning_rate=rate, head_learning_rate=rate)
     result = fit(learner, loss, train, validation, plan, Watch(metrics=metrics))
     held_out = [epoch.validation_loss for epoch in result.epochs]
     assert None not in held_out
@@ -124,7 +127,8 @@ def test_t40_the_weights_of_the_best_epoch_are_restored(
     assert result.selected == best + 1
     for name, value in learner.named_trained():
         assert torch.equal(value, at_end[best][name]), name
-    again = mean_loss(learner, loss, validation, PLAN.batch_size)
+        assert not torch.equal(value, at_end[-1][name]), name
+    again = mean_loss(learner, loss, validation, PLAN.eval_batch_size)
     assert again == pytest.approx(held_out[best], abs=1e-6)
 
 
@@ -268,6 +272,25 @@ def test_t35_validation_loss_is_over_terms_whatever_the_batches(load: Load, data
         / sum(train.terms),
         abs=1e-5,
     )
+
+
+def test_t35_validation_batches_do_not_follow_the_training_batches(load: Load, data: Data) -> None:
+    loss, train = data("bert", 16)
+    _, validation = data("bert", 10, seed=1)
+    seen: dict[int, list[list[int]]] = {}
+    for size in (2, 5, 16):
+        noted: list[list[int]] = []
+
+        def collate(rows: Sequence[int], noted: list[list[int]] = noted) -> Batch:
+            noted.append(list(rows))
+            return validation.collate(rows)
+
+        plan = replace(PLAN, epochs=1, batch_size=size, eval_batch_size=4)
+        learner = load("bert", "classes", method="lora")
+        fit(learner, loss, train, replace(validation, collate=collate), plan)
+        seen[size] = noted
+    assert seen[2] == seen[5] == seen[16]
+    assert [len(rows) for rows in seen[2]] == [4, 4, 2]
 
 
 def alone(train: Examples) -> list[Examples]:
