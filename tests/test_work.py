@@ -109,6 +109,22 @@ def test_t34_the_seed_decides_head_adapter_and_order(make: Make) -> None:
     assert trained(a) != trained(c)
 
 
+def test_t34_the_seed_decides_the_order_of_the_data(make: Make) -> None:
+    """A decoder that answers in words has no new weights and no dropout: else nothing is drawn."""
+    first, again, other = (do(make("full", "llama", seed=seed, epochs=2)) for seed in (1, 1, 2))
+    assert first.epochs == again.epochs
+    assert first.epochs != other.epochs
+
+
+def test_t34_the_seed_decides_the_demonstrations(make: Make) -> None:
+    def shown(seed: int) -> tuple[str, ...]:
+        work = do(make("few-shot", "llama", seed=seed, k=2))
+        return tuple(work.prompt["demonstrations"]["ids"])
+
+    assert shown(0) == shown(0)
+    assert len({shown(seed) for seed in range(4)}) > 1
+
+
 def test_t30_permuted_and_mislabelled_tests_leave_the_training_alone(make: Make) -> None:
     train, validation, test = nli_items(12, seed=1), nli_items(6, seed=2), nli_items(6, seed=3)
     wrong = [Item(i.id, i.group, i.fields, ("neutral",)) for i in reversed(test)]
