@@ -103,6 +103,7 @@ def run(
     """Run a study and show its table. Finished runs are skipped."""
     from rich.console import Console
 
+    from tarazu.report.api import read_results
     from tarazu.report.complaints import complain
     from tarazu.report.progress_view import ProgressView
     from tarazu.study import run_study
@@ -112,7 +113,7 @@ def run(
         result = run_study(
             study, out=out, only=only or [], overrides=overrides or [], listener=view
         )
-    _print_table(result.records)
+    _print_table(result.records, read_results(result.folder).below)
     complain(f"Records: {result.folder}")
     if result.failed:
         raise typer.Exit(RUN_FAILED)
@@ -134,7 +135,7 @@ def report(
 
     results = read_results(folder)
     if form == "table":
-        _print_table(results.records)
+        _print_table(results.records, results.below)
     elif form == "json":
         typer.echo(report_json(results))
     else:
@@ -203,10 +204,10 @@ def _print(*what: RenderableType) -> None:
     Console().print(*what)
 
 
-def _print_table(records: Sequence[RunRecord]) -> None:
+def _print_table(records: Sequence[RunRecord], below: Sequence[str]) -> None:
     from tarazu.report.table import FinalTable
 
-    _print(FinalTable(records))
+    _print(FinalTable(records, below))
 
 
 def _print_listing(headings: list[str], rows: list[list[str]]) -> None:

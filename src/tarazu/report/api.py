@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tarazu.comparison.entries import in_study_order
+from tarazu.comparison.entries import current, in_study_order
+from tarazu.comparison.exposure import exposures
 from tarazu.errors import bad
+from tarazu.record.ledger import FILE, read_ledgers
 from tarazu.record.record import RunRecord
 from tarazu.record.store import Store
 from tarazu.report.json_report import json_report
 from tarazu.report.markdown import markdown
+from tarazu.report.notes import data_notes, exposure_notes
 from tarazu.text import Language
 
 _WIDTH = 160
@@ -25,10 +28,13 @@ class Results:
     Attributes:
         records: All records, in the order of the study.
         study: The resolved study; empty when the folder has none.
+        below: What stands below the table beside what the records say: what is known of the data,
+            and how often the test sets had been scored before.
     """
 
     records: list[RunRecord]
     study: Mapping[str, Any]
+    below: Sequence[str] = field(default=())
 
 
 def read_results(folder: str | Path) -> Results:
@@ -49,7 +55,18 @@ def read_results(folder: str | Path) -> Results:
         remedy = "Run a study with `tarazu run STUDY --out DIR` first."
         raise bad(str(folder), "must hold the records of a study", "none", remedy)
     study = store.read_study() if (folder / "study.json").is_file() else {}
-    return Results(in_study_order(records, study), study)
+    return Results(in_study_order(records, study), study, _below(folder, records))
+
+
+def _below(folder: str | Path, records: Sequence[RunRecord]) -> list[str]:
+    """Return what an output folder knows of its data and test sets, beside the records."""
+    store, used = Store(Path(folder)), current(records)
+    known = [store.read_data_notes(record.spec.inputs) for record in used]
+    scorings = read_ledgers([Path(folder) / FILE])
+    return [
+        *data_notes(note for notes in known for note in notes),
+        *exposure_notes(exposures(records, scorings)),
+    ]
 
 
 def report_json(results: Results) -> str:
@@ -66,7 +83,9 @@ def report_markdown(results: Results, *, redacted: bool = False, language: Langu
         language: Language of the reading of the dynamics.
     """
     asked = results.study.get("report", {}).get("text") == "redacted"
-    return markdown(results.records, redacted=redacted or asked, language=language)
+    return markdown(
+        results.records, redacted=redacted or asked, language=language, below=results.below
+    )
 
 
 def report(
@@ -98,5 +117,5 @@ def report(
 
     console = Console(width=_WIDTH, no_color=True, force_terminal=False)
     with console.capture() as capture:
-        console.print(FinalTable(results.records))
+        console.print(FinalTable(results.records, results.below))
     return capture.get()

@@ -15,6 +15,7 @@ from tarazu.report.notes import caption, footnotes
 from tarazu.report.numbers import NOTHING, loss, percent
 from tarazu.report.plain import markdown_inline, markdown_table, one_line
 from tarazu.report.prompts import prompt_text
+from tarazu.report.sizes import size_tables
 from tarazu.text import Language
 
 if TYPE_CHECKING:
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def markdown(
-    records: Sequence[RunRecord], *, redacted: bool = False, language: Language = "en"
+    records: Sequence[RunRecord],
+    *,
+    redacted: bool = False,
+    language: Language = "en",
+    below: Sequence[str] = (),
 ) -> str:
     """Return the report of a study as Markdown.
 
@@ -30,12 +35,14 @@ def markdown(
         records: All records of the study.
         redacted: Leave the text of the data set out; item ids stand for it.
         language: Language of the reading of the dynamics.
+        below: Further lines below the table.
     """
     used = current(records)
     rows = entries(records)
     study = markdown_inline(records[0].spec.study) if records else ""
     task = markdown_inline(records[0].task) if records else ""
-    parts = [f"# {study}", f"Task: {task}", *_results(rows, records)]
+    parts = [f"# {study}", f"Task: {task}", *_results(rows, [*footnotes(records), *below])]
+    parts += _section("Training sizes", size_tables(records))
     parts += _section("Losses by epoch", _losses(used, language))
     parts += _section("Other forms of the trained models", _variants(rows))
     parts += _section("Prompts", _prompts(used, redacted))
@@ -49,7 +56,7 @@ def _section(title: str, parts: list[str]) -> list[str]:
     return [f"## {title}", *parts] if parts else []
 
 
-def _results(rows: list[EntryResult], records: Sequence[RunRecord]) -> list[str]:
+def _results(rows: list[EntryResult], below: Sequence[str]) -> list[str]:
     parts = ["## Results"]
     for split, shown in splits(rows):
         kept = columns(shown)
@@ -63,7 +70,7 @@ def _results(rows: list[EntryResult], records: Sequence[RunRecord]) -> list[str]
         headings = [markdown_inline(column.heading) for column in kept]
         parts += [f"### {markdown_inline(split)}"] if split else []
         parts += [markdown_table(headings, body, numeric), markdown_inline(caption(shown))]
-    foot = "\n".join(f"- {markdown_inline(line)}" for line in footnotes(records))
+    foot = "\n".join(f"- {markdown_inline(line)}" for line in below)
     return [*parts, foot] if foot else parts
 
 

@@ -33,10 +33,12 @@ class FinalTable:
 
     Args:
         records: All records of the study.
+        below: Further lines below it.
     """
 
-    def __init__(self, records: Sequence[RunRecord]) -> None:
+    def __init__(self, records: Sequence[RunRecord], below: Sequence[str] = ()) -> None:
         self._records = records
+        self._below = below
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render one table per split, then the foot."""
@@ -53,7 +55,7 @@ class FinalTable:
             yield _table(kept, rows)
             yield Text(caption(rows), style="dim")
             yield from _notes_below(every, kept, rows)
-        for line in footnotes(self._records):
+        for line in (*footnotes(self._records), *self._below):
             yield Text(line, style="dim")
 
 
