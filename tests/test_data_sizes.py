@@ -187,7 +187,7 @@ def test_what_is_known_of_the_data_stands_below_the_table(ran: Ran, tmp_path: Pa
     result = run_study(tmp_path / "study.yaml", out=tmp_path / "out", only=["tfidf"])
     below = read_results(result.folder).below
     assert any("stand in test split 'test'" in line for line in below)
-    (file,) = [f for f in (result.folder / "data").glob("*/notes.json")]
+    (file,) = (result.folder / "data").glob("*/notes.json")
     told = json.loads(file.read_text(encoding="utf-8"))
     found = [o for o in told["overlaps"] if o["held_out"] == "test"]
     assert sum(len(o["duplicates"]) for o in found) == 2

@@ -125,7 +125,7 @@ def test_dropping_that_leaves_something_behind_is_noticed(
         return check_leakage(*args[:3], "report", *args[4:])
 
     monkeypatch.setattr("tarazu.splits.check_leakage", lazy)
-    with pytest.raises(RuntimeError, match="must be disjoint with data.leakage drop"):
+    with pytest.raises(RuntimeError, match=r"must be disjoint with data\.leakage drop"):
         load(folder, leakage="drop")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -154,16 +155,18 @@ def _disjoint(
         What remains in two splits, where the study leaves it in; otherwise nothing may remain.
     """
     overlaps = check_leakage(train, validation, tests, "report").report
-    pairs = dict.fromkeys((*overlaps.duplicates, *overlaps.shared_groups))
-    if not pairs:
+    rows: Counter[tuple[str, str]] = Counter()
+    for found in (overlaps.duplicates, overlaps.shared_groups):
+        rows.update({pair: len(ids) for pair, ids in found.items()})
+    if not rows:
         return []
     counts = ", ".join(
-        f"{sum(len(found.get(pair, ())) for found in (overlaps.duplicates, overlaps.shared_groups))}"
-        f" {pair[0]} rows with {pair[1]}"
-        for pair in pairs
+        f"{count} {split} rows with {held_out}" for (split, held_out), count in rows.items()
     )
     if data.leakage != "report":
-        raise RuntimeError(f"the splits must be disjoint with data.leakage {data.leakage}: {counts}")
+        raise RuntimeError(
+            f"the splits must be disjoint with data.leakage {data.leakage}: {counts}"
+        )
     return [
         "Train, validation and test are not disjoint as used: "
         f"{counts} share texts or groups ('leakage: drop' in the study's data parts them)"

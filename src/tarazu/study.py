@@ -95,9 +95,10 @@ def run_study(
         store.write_study(study.spec.model_dump(mode="json", by_alias=True))
         for sized in splits.at_every_size():
             store.write_items(sized.named(), redacted=study.spec.report.text == "redacted")
-        store.write_data_notes(splits.hashes(), splits.notes, splits.leakage.to_json())
+        hashes = splits.hashes()
+        store.write_data_notes(hashes, splits.notes, splits.leakage.to_json())
         ledger = Ledger(store.folder, listener.note)
-        ledger.bring_together({splits.hashes()[name] for name in splits.tests})
+        ledger.bring_together({hashes[name] for name in splits.tests})
         records = _run_all(study, specs, models, splits, store, ledger, listener)
     return StudyResult(store.folder, records, sum(r.status == "failed" for r in records))
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tarazu.data.item import Item
-from tarazu.data.near import Near
 from tarazu.data.leakage import Policy, check_leakage, normalised
+from tarazu.data.near import Near
 from tarazu.errors import BadInput
 
 

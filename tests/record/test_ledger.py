@@ -122,9 +122,7 @@ def _append_many(file: Path, name: str) -> None:
 def test_two_processes_write_at_once(tmp_path):
     context = multiprocessing.get_context("spawn")
     file = tmp_path / FILE
-    processes = [
-        context.Process(target=_append_many, args=(file, name)) for name in ("one", "two")
-    ]
+    processes = [context.Process(target=_append_many, args=(file, name)) for name in ("one", "two")]
     for process in processes:
         process.start()
     for process in processes:

@@ -64,9 +64,7 @@ class SampleSpec(Spec):
 
     @field_validator("train", "validation", "test")
     @classmethod
-    def _fraction_or_rows(
-        cls, value: Amount | list[Amount] | None
-    ) -> Amount | list[Amount] | None:
+    def _fraction_or_rows(cls, value: Amount | list[Amount] | None) -> Amount | list[Amount] | None:
         for amount in value if isinstance(value, list) else [value]:
             if isinstance(amount, float) and not 0 < amount <= 1:
                 raise ValueError("must be a number of rows, or a fraction above 0 and at most 1")
