@@ -137,6 +137,10 @@ def test_the_largest_stands_in_the_table_and_the_curve_has_all(ran: Ran) -> None
         "tfidf": [6, 12], "last-k": [6, 12], "few-shot": [6, 12], "zero-shot": [12],
     }  # fmt: skip
     assert "## Training sizes" in report_markdown(results)
+    told = json.loads(report(ran.result.folder, "json"))
+    (last_k,) = [curve for curve in told["sizes"] if curve["id"] == "last-k"]
+    assert [point["rows"] for point in last_k["points"]] == [6, 12]
+    assert told["break_even"] == []  # no model is both trained and prompted
     table = report(ran.result.folder)
     assert sum(line.startswith("last-k") for line in table.splitlines()) == 1
 

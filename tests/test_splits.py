@@ -103,7 +103,7 @@ def test_several_sizes_are_nested_and_the_largest_is_the_training_split(folder: 
         alone = load(folder, sample={"train": rows})
         assert alone.train == sample
         assert alone.samples == {}
-        assert splits.sized(rows).hashes() == alone.hashes()
+        assert splits.at_size(rows).hashes() == alone.hashes()
         assert Counter(item.gold[0] for item in sample) == dict.fromkeys(LABELS, rows // 3)
     assert [s.hashes() for s in load(folder).at_every_size()] == [load(folder).hashes()]
 

@@ -52,10 +52,16 @@ class Splits:
 
     def at_every_size(self) -> list[Splits]:
         """Return the splits once per training sample, the smallest first; themselves without."""
-        return [self.sized(rows) for rows in self.samples] or [self]
+        return [self.at_size(rows) for rows in self.samples] or [self]
 
-    def sized(self, rows: int) -> Splits:
-        """Return the splits with one of the training samples, as a run of that size sees them."""
+    def at_size(self, rows: int | None) -> Splits:
+        """Return the splits as a run of that size sees them: with one of the training samples.
+
+        Args:
+            rows: The size of a sample; None for a run of no particular size.
+        """
+        if rows is None:
+            return self
         return replace(self, train=self.samples[rows], samples={}, leakage=LeakageReport())
 
 

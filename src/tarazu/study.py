@@ -93,6 +93,7 @@ def run_study(
     store = Store(Path(out) if out is not None else Path("out") / study.spec.study)
     with store.lock():
         store.write_study(study.spec.model_dump(mode="json", by_alias=True))
+        store.write_base(study.base)
         for sized in splits.at_every_size():
             store.write_items(sized.named(), redacted=study.spec.report.text == "redacted")
         hashes = splits.hashes()
@@ -306,7 +307,7 @@ def _run_one(
             spec=spec,
             folder=model.path if model else None,
             info=model.info if model else None,
-            splits=splits if spec.train_rows is None else splits.sized(spec.train_rows),
+            splits=splits.at_size(spec.train_rows),
             scratch=Path(scratch),
             show_text=study.spec.report.text == "full",
         )

@@ -108,11 +108,12 @@ class Ledger:
         self._write_own([scoring for scoring in there if scoring.id not in known])
         self._write_user([scoring for scoring in here if scoring.id not in known])
 
-    def count(self, record: RunRecord) -> None:
+    def count(self, record: RunRecord, *, in_folder: bool = True) -> None:
         """Write down the test sets that a run has scored, before its record is stored.
 
         Args:
             record: The record, about to be stored.
+            in_folder: Whether the output folder is written to, and not the user's ledger alone.
 
         Raises:
             BadInput: The output folder cannot be written to.
@@ -131,7 +132,8 @@ class Ledger:
             )
             for split in record.test_access
         ]
-        self._write_own(lines)
+        if in_folder:
+            self._write_own(lines)
         self._write_user(lines)
 
     def _write_own(self, lines: list[Scoring]) -> None:

@@ -3,6 +3,7 @@
 ::
 
     study.json                        the resolved study
+    .place.json                       where the study file stands, for this machine only
     runs/<entry>-s<seed>-<key>/       one run: record.json, predictions.parquet, artifacts/
     data/<sha>/items.parquet          the items, once per data set
     data/<sha>/notes.json             what its splits share, and what else should be known of them
@@ -39,6 +40,7 @@ from tarazu.record.tables import ItemRow, PredictionRow, items_table, prediction
 _TEMPORARY = ".tmp-"
 _REPLACED = ".old-"
 _RECORD = "record.json"
+_PLACE = ".place.json"
 
 
 class Store:
@@ -222,6 +224,29 @@ class Store:
             temporary = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
             write_synced(temporary, text, self.folder / "study.json")
 
+    def write_base(self, base: Path) -> None:
+        """Remember the folder from which a study's relative paths start.
+
+        It is written relative to the output folder into a file of its own, which no report and no
+        bundle contains.
+        """
+        text = json.dumps({"base": os.path.relpath(base.resolve(), self.folder.resolve())}) + "\n"
+        with told_plainly(self.folder):
+            temporary = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
+            write_synced(temporary, text, self.folder / _PLACE)
+
+    def read_base(self) -> Path:
+        """Return the folder from which the study's relative paths start.
+
+        Raises:
+            BadInput: It is not known.
+        """
+        file = self.folder / _PLACE
+        if not file.is_file():
+            rule = "must remember where the study file stands"
+            raise bad(str(self.folder), rule, f"no {_PLACE}", "Give the study's command again.")
+        return (self.folder / json.loads(file.read_text(encoding="utf-8"))["base"]).resolve()
+
     def read_study(self) -> dict[str, Any]:
         """Return the resolved study.
 
@@ -263,9 +288,16 @@ class Store:
         """Return the predictions of a run, in their order."""
         return _read_table(self.run_folder(record) / "predictions.parquet")
 
+    def has_items(self, record: RunRecord) -> bool:
+        """Return whether the items that a run was given are kept here."""
+        return self._items_file(record).is_file()
+
     def read_items(self, record: RunRecord) -> pa.Table:
         """Return the items that a run was given."""
-        return _read_table(self._data / data_id(record.spec.inputs) / "items.parquet")
+        return _read_table(self._items_file(record))
+
+    def _items_file(self, record: RunRecord) -> Path:
+        return self._data / data_id(record.spec.inputs) / "items.parquet"
 
 
 def _as_text(record: RunRecord) -> str:

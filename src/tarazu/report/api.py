@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from tarazu.comparison.compare import Comparison, compare_all
 from tarazu.comparison.entries import current, in_study_order
 from tarazu.comparison.exposure import exposures
+from tarazu.comparison.outcomes import Outcomes, read_outcomes
 from tarazu.errors import bad
 from tarazu.record.ledger import FILE, read_ledgers
 from tarazu.record.record import RunRecord
+from tarazu.record.spec import ComparisonSpec
 from tarazu.record.store import Store
+from tarazu.report.csv_report import csv_report
 from tarazu.report.json_report import json_report
+from tarazu.report.latex import latex
 from tarazu.report.markdown import markdown
 from tarazu.report.notes import data_notes, exposure_notes
 from tarazu.text import Language
@@ -28,13 +34,45 @@ class Results:
     Attributes:
         records: All records, in the order of the study.
         study: The resolved study; empty when the folder has none.
-        below: What stands below the table beside what the records say: what is known of the data,
-            and how often the test sets had been scored before.
+        store: The folder.
     """
 
     records: list[RunRecord]
     study: Mapping[str, Any]
-    below: Sequence[str] = field(default=())
+    store: Store
+
+    def only(self, records: Sequence[RunRecord]) -> Results:
+        """Return the results of some of the runs.
+
+        Args:
+            records: The runs.
+        """
+        return Results(list(records), self.study, self.store)
+
+    @cached_property
+    def outcomes(self) -> list[Outcomes]:
+        """The answers of all entries by test split."""
+        return read_outcomes(self.store, self.records)
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """The entries held against each other, for each split by its primary metric first."""
+        chosen = self.study.get("comparison", {})
+        return compare_all(self.outcomes, ComparisonSpec.model_validate(chosen).margin)
+
+    @cached_property
+    def below(self) -> list[str]:
+        """What stands below the table beside what the records say of themselves.
+
+        What is known of the data, and how often the test sets had been scored before: by runs that
+        the whole folder does not hold, even where some of its runs are shown.
+        """
+        known = [self.store.read_data_notes(r.spec.inputs) for r in current(self.records)]
+        scorings = read_ledgers([self.store.folder / FILE])
+        return [
+            *data_notes(note for notes in known for note in notes),
+            *exposure_notes(exposures(self.store.records(), scorings)),
+        ]
 
 
 def read_results(folder: str | Path) -> Results:
@@ -55,23 +93,22 @@ def read_results(folder: str | Path) -> Results:
         remedy = "Run a study with `tarazu run STUDY --out DIR` first."
         raise bad(str(folder), "must hold the records of a study", "none", remedy)
     study = store.read_study() if (folder / "study.json").is_file() else {}
-    return Results(in_study_order(records, study), study, _below(folder, records))
-
-
-def _below(folder: str | Path, records: Sequence[RunRecord]) -> list[str]:
-    """Return what an output folder knows of its data and test sets, beside the records."""
-    store, used = Store(Path(folder)), current(records)
-    known = [store.read_data_notes(record.spec.inputs) for record in used]
-    scorings = read_ledgers([Path(folder) / FILE])
-    return [
-        *data_notes(note for notes in known for note in notes),
-        *exposure_notes(exposures(records, scorings)),
-    ]
+    return Results(in_study_order(records, study), study, store)
 
 
 def report_json(results: Results) -> str:
     """Return results as JSON."""
-    return json_report(results.records)
+    return json_report(results.records, results.comparisons, results.below)
+
+
+def report_csv(results: Results) -> str:
+    """Return results as CSV."""
+    return csv_report(results.records, results.comparisons)
+
+
+def report_latex(results: Results) -> str:
+    """Return results as a LaTeX document."""
+    return latex(results.records, results.comparisons, results.below)
 
 
 def report_markdown(results: Results, *, redacted: bool = False, language: Language = "en") -> str:
@@ -84,13 +121,17 @@ def report_markdown(results: Results, *, redacted: bool = False, language: Langu
     """
     asked = results.study.get("report", {}).get("text") == "redacted"
     return markdown(
-        results.records, redacted=redacted or asked, language=language, below=results.below
+        results.records,
+        results.comparisons,
+        redacted=redacted or asked,
+        language=language,
+        below=results.below,
     )
 
 
 def report(
     folder: str | Path,
-    format: Literal["table", "json", "markdown"] = "table",
+    format: Literal["table", "json", "markdown", "csv", "latex"] = "table",
     *,
     redacted: bool = False,
     language: Language = "en",
@@ -99,7 +140,8 @@ def report(
 
     Args:
         folder: The folder.
-        format: A table for reading, JSON for programs, or the whole report as Markdown.
+        format: A table for reading, JSON for programs, CSV for spreadsheets, LaTeX for papers, or
+            the whole report as Markdown.
         redacted: Markdown: leave the data set's text out; done anyway when the study asks for it.
         language: Markdown: language of the reading of the dynamics.
 
@@ -109,6 +151,10 @@ def report(
     results = read_results(folder)
     if format == "json":
         return report_json(results)
+    if format == "csv":
+        return report_csv(results)
+    if format == "latex":
+        return report_latex(results)
     if format == "markdown":
         return report_markdown(results, redacted=redacted, language=language)
     from rich.console import Console
@@ -117,5 +163,5 @@ def report(
 
     console = Console(width=_WIDTH, no_color=True, force_terminal=False)
     with console.capture() as capture:
-        console.print(FinalTable(results.records, results.below))
+        console.print(FinalTable(results.records, results.comparisons, results.below))
     return capture.get()
