@@ -129,6 +129,22 @@ def test_dropping_that_leaves_something_behind_is_noticed(
         load(folder, leakage="drop")
 
 
+def test_near_duplicates_are_looked_for_as_the_study_says(folder: Path) -> None:
+    premise = "Two men in yellow vests mend the road before the old town hall while it rains."
+    write(
+        folder / "train.csv", [*rows(60, "p"), (premise.replace("rains", "rained"), "x", "neutral")]
+    )
+    write(folder / "test.csv", [*rows(12, "q"), (premise, "x", "neutral")])
+    assert any("similarity of at least 0.8" in note for note in load(folder).notes)
+    near = load(folder).leakage.near_duplicates
+    assert sum(map(len, near.values())) == 1
+    assert (
+        load(folder, near_duplicates=None).notes == load(folder, near_duplicates=0.99).notes == []
+    )
+    dropped = load(folder, leakage="drop")
+    assert len(dropped.train) + len(dropped.validation) == 60
+
+
 def test_a_validation_source_that_shares_premises_with_training_is_told(folder: Path) -> None:
     write(folder / "dev.csv", [*rows(6, "p"), *rows(3, "v")])
     assert any("train rows" in n and "the validation split" in n for n in

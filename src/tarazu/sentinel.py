@@ -73,7 +73,7 @@ def verify(
         )
         outcome = run(request, tell=tell or (lambda progress: None))
         files = _artifacts(Path(scratch) / "artifacts")
-    # The folder stays as it is; that its test set was scored once more is written down all the same.
+    # The folder stays as it is; that its test set was scored once more is told to the user's.
     Ledger(store.folder, lambda message: None).count(outcome.record, in_folder=False)
     return _judged(store, record, outcome, files, splits)
 

@@ -91,6 +91,13 @@ def test_equal_means_are_no_lead_and_other_models_are_not_compared(sized):
     assert (only.prompted, only.rows) == ("zero-shot", None)
 
 
+def test_prompting_shows_no_more_rows_than_training_had(sized):
+    records = [sized("lora", rows, s) for rows, s in zip(SIZES, (0.4, 0.5, 0.7), strict=True)]
+    records += [sized("few-shot", rows, s) for rows, s in zip(SIZES, (0.3, 0.6, 0.6), strict=True)]
+    (only,) = break_even(learning_curves(records))
+    assert (only.rows, only.stays) == (100, False)
+
+
 def test_a_size_at_which_all_runs_failed_has_no_point(study, sized):
     rest = [r for r in study if (r.entry, r.inputs["train"].rows) != ("lora", 300)]
     lost = sized("lora", 300, 0.0).model_copy(
