@@ -4,10 +4,12 @@ import getpass
 import json
 import multiprocessing
 import socket
+import threading
 import uuid
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tarazu.errors import BadInput
 from tarazu.record.ledger import (
@@ -132,6 +134,18 @@ def test_two_processes_write_at_once(tmp_path):
     assert len(lines) == 160
     found = [Scoring.model_validate_json(line).study for line in lines]
     assert (found.count("one"), found.count("two")) == (80, 80)
+
+
+def test_a_writer_waits_for_another_one(tmp_path):
+    file = tmp_path / FILE
+    with FileLock(tmp_path / f".{FILE}.lock"):
+        writer = threading.Thread(target=append, args=(file, [scoring()]))
+        writer.start()
+        writer.join(0.5)
+        assert writer.is_alive()
+        assert not file.exists() or not file.read_bytes()
+    writer.join(60)
+    assert len(read_ledgers([file])) == 1
 
 
 def test_a_users_ledger_that_cannot_be_written_is_told_and_the_folder_counts_on(
