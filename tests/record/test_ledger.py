@@ -67,6 +67,12 @@ def test_every_test_split_of_a_run_is_a_line_in_both_ledgers(make, tmp_path, use
     assert scorings(SHA, tmp_path / "out" / FILE, user_file) == [found]
 
 
+def test_a_run_made_again_to_verify_it_leaves_the_folder_as_it_is(make, tmp_path, user_file):
+    ledger(tmp_path / "out").count(make(test_access=["test"]), in_folder=False)
+    assert len(read_ledgers([user_file])) == 1
+    assert not (tmp_path / "out" / FILE).exists()
+
+
 def test_a_run_that_failed_has_shown_nothing(failed, tmp_path, user_file):
     ledger(tmp_path / "out").count(failed())
     assert not user_file.exists()
