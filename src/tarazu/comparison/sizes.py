@@ -99,16 +99,19 @@ def learning_curves(records: Sequence[RunRecord]) -> list[LearningCurve]:
         return []
     points: dict[tuple[str, str], list[Point]] = {}
     about: dict[tuple[str, str], RunRecord] = {}
+    metrics: dict[tuple[str, str], str] = {}
     for rows in sorted({train_rows(record) for record in kept}):
         sized = [record for record in kept if train_rows(record) == rows]
         of_entry = {(record.entry, record.model): record for record in sized}
         for result in entries(sized):
             record = of_entry[result.entry, result.model]
-            score = result.metrics.get(record.primary_metric)
+            # Old records do not say which metric leads; it is the first then.
+            metric = record.primary_metric or next(iter(result.metrics), "")
+            score = result.metrics.get(metric)
             if result.primary and result.split is not None and score is not None:
                 place = result.id, result.split
                 points.setdefault(place, []).append(Point(rows, score, result.seeds))
-                about[place] = record
+                about[place], metrics[place] = record, metric
     order = {(record.entry, record.model): n for n, record in reversed(list(enumerate(kept)))}
     curves = [
         LearningCurve(
@@ -117,7 +120,7 @@ def learning_curves(records: Sequence[RunRecord]) -> list[LearningCurve]:
             family=about[name, split].family,
             model=about[name, split].model,
             split=split,
-            metric=about[name, split].primary_metric,
+            metric=metrics[name, split],
             points=tuple(found),
             learns=bool(about[name, split].spec.train_sizes),
         )
