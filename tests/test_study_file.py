@@ -219,6 +219,34 @@ EXPECTED = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.sample.train=[]", "must name at least one size"),
+        ("data.sample.train=[300, 300]", "each once"),
+        ("data.sample.train=[300, 1.5]", "a fraction above 0 and at most 1"),
+        ("data.sample.train=[300, many]", "must be"),
+        ("data.sample.test=[30, 60]", "must be"),
+        ("data.near_duplicates=0.3", "must be at least 0.5"),
+        ("data.near_duplicates=1.1", "must be at most 1"),
+    ],
+)
+def test_samples_and_near_duplicates_that_mean_nothing(
+    tmp_path: Path, override: str, message: str
+) -> None:
+    (found,) = problems(tmp_path, GOOD, override)
+    assert override.partition("=")[0] in found
+    assert message in found
+
+
+def test_sizes_of_the_training_split(tmp_path: Path) -> None:
+    study = load(tmp_path, GOOD, "data.sample.train=[100, 300, 0.5]", "data.near_duplicates=null")
+    assert study.spec.data.sample.train == [100, 300, 0.5]
+    assert [type(size) for size in study.spec.data.sample.train] == [int, int, float]
+    assert study.spec.data.near_duplicates is None
+    assert load(tmp_path, GOOD).spec.data.near_duplicates == 0.8
+
+
 def test_all_mistakes_at_once_each_with_its_line(tmp_path: Path) -> None:
     found = problems(tmp_path, BROKEN)
     for line, key, *words in EXPECTED:

@@ -22,6 +22,7 @@ from tarazu.errors import BadInput, Problem, bad, did_you_mean
 from tarazu.models.source import LocalModel, fetch
 from tarazu.processes import Tell
 from tarazu.record.key import sha256_file
+from tarazu.record.ledger import Ledger
 from tarazu.record.record import Artifact, RunRecord
 from tarazu.record.store import Store
 from tarazu.record.tables import predictions_table
@@ -58,6 +59,8 @@ def verify(
     model = _model(record, base)
     task = resolve_task(record.spec.task_options or record.spec.task)
     splits = load_splits(record.spec.data, task, base)
+    if record.spec.train_rows in splits.samples:
+        splits = splits.at_size(record.spec.train_rows)
     _check_inputs(record, model, splits)
     with tempfile.TemporaryDirectory(prefix="tarazu-verify-") as scratch:
         request = Request(
@@ -70,6 +73,8 @@ def verify(
         )
         outcome = run(request, tell=tell or (lambda progress: None))
         files = _artifacts(Path(scratch) / "artifacts")
+    # The folder stays as it is; that its test set was scored once more is told to the user's.
+    Ledger(store.folder, lambda message: None).count(outcome.record, in_folder=False)
     return _judged(store, record, outcome, files, splits)
 
 

@@ -23,11 +23,12 @@ from tarazu.models.config import info_from_config
 from tarazu.models.info import ModelInfo
 from tarazu.models.source import LocalModel, describe, fetch
 from tarazu.record.key import content_key
+from tarazu.record.ledger import Ledger
 from tarazu.record.progress import Listener, PlannedRun, Silent
 from tarazu.record.record import Parameters, RunRecord
 from tarazu.record.spec import ModelSpec, RunSpec, Setting
 from tarazu.record.store import Store
-from tarazu.report.data_card import DataCard, Example, Lengths, SplitCard
+from tarazu.report.data_card import DataCard, Example, Lengths, OverlapCard, SplitCard
 from tarazu.report.explanation import Explanation
 from tarazu.runner import run
 from tarazu.splits import Splits, load_splits
@@ -93,8 +94,13 @@ def run_study(
     with store.lock():
         store.write_study(study.spec.model_dump(mode="json", by_alias=True))
         store.write_base(study.base)
-        store.write_items(splits.named(), redacted=study.spec.report.text == "redacted")
-        records = _run_all(study, specs, models, splits, store, listener)
+        for sized in splits.at_every_size():
+            store.write_items(sized.named(), redacted=study.spec.report.text == "redacted")
+        hashes = splits.hashes()
+        store.write_data_notes(hashes, splits.notes, splits.leakage.to_json())
+        ledger = Ledger(store.folder, listener.note)
+        ledger.bring_together({hashes[name] for name in splits.tests})
+        records = _run_all(study, specs, models, splits, store, ledger, listener)
     return StudyResult(store.folder, records, sum(r.status == "failed" for r in records))
 
 
@@ -212,12 +218,13 @@ def plan(
     from tarazu.models.precision import choose
 
     precision = choose(study.spec.compute)
-    inputs = splits.hashes()
+    inputs, sizes = splits.hashes(), splits.sample_hashes()
     specs = []
     for entry in entries:
         model = models.get(entry.model) if entry.model is not None else None
         # Without any randomness a second seed would be the same run again.
         seeds = study.spec.seeds if entry.method.seeded(entry.knobs) else study.spec.seeds[:1]
+        axis = sizes if entry.method.learns else {}
         specs += [
             RunSpec(
                 study=study.spec.study,
@@ -232,12 +239,14 @@ def plan(
                 seed=seed,
                 settings=settings(entry, model.info if model else None, study.task),
                 data=study.spec.data,
-                inputs=inputs,
+                inputs={**inputs, "train": train},
+                train_sizes=axis,
                 device=precision.device,
                 dtype=precision.dtype,
                 threads=precision.threads,
                 eval_batch_size=study.spec.compute.eval_batch_size,
             )
+            for train in axis.values() or [inputs["train"]]
             for seed in seeds
         ]
     return specs
@@ -250,8 +259,10 @@ def _planned(
     kind = models[spec.model].info.kind if spec.model is not None else "baseline"
     epochs = spec.settings["epochs"].value if "epochs" in spec.settings else 0
     # A backward pass costs about twice a forward pass.
-    work = _START + _COST[kind] * (3 * epochs * len(splits.train) + tests)
-    return PlannedRun(f"{spec.entry} · seed {spec.seed}", spec.entry, finished, work)
+    rows = len(splits.train) if spec.train_rows is None else spec.train_rows
+    work = _START + _COST[kind] * (3 * epochs * rows + tests)
+    name = spec.entry if spec.train_rows is None else f"{spec.entry} · {spec.train_rows:,}"
+    return PlannedRun(f"{name} · seed {spec.seed}", spec.entry, finished, work)
 
 
 def _run_all(
@@ -260,6 +271,7 @@ def _run_all(
     models: Mapping[str, LocalModel],
     splits: Splits,
     store: Store,
+    ledger: Ledger,
     listener: Listener,
 ) -> list[RunRecord]:
     done = [store.find(content_key(spec)) for spec in specs]
@@ -273,7 +285,7 @@ def _run_all(
             record = store.adopt(found, spec)
         else:
             listener.started(index)
-            record = _run_one(study, spec, models, splits, store, listener, index)
+            record = _run_one(study, spec, models, splits, store, ledger, listener, index)
         listener.finished(index, record)
         records.append(record)
     return records
@@ -285,6 +297,7 @@ def _run_one(
     models: Mapping[str, LocalModel],
     splits: Splits,
     store: Store,
+    ledger: Ledger,
     listener: Listener,
     index: int,
 ) -> RunRecord:
@@ -294,11 +307,12 @@ def _run_one(
             spec=spec,
             folder=model.path if model else None,
             info=model.info if model else None,
-            splits=splits,
+            splits=splits.at_size(spec.train_rows),
             scratch=Path(scratch),
             show_text=study.spec.report.text == "full",
         )
         outcome = run(request, tell=lambda progress: listener.progress(index, progress))
+        ledger.count(outcome.record)  # first: no result can be seen that was not counted
         artifacts = Path(scratch) / "artifacts"
         record = store.write_record(
             outcome.record, outcome.predictions, artifacts if artifacts.is_dir() else None
@@ -336,6 +350,32 @@ def describe_data(path: str | Path, overrides: Sequence[str] = ()) -> DataCard:
             for item in splits.train[:3]
         ),
         notes=tuple(splits.notes),
+        overlaps=_overlap_cards(splits),
+        near_duplicates=study.spec.data.near_duplicates,
+    )
+
+
+def _overlap_cards(splits: Splits) -> tuple[OverlapCard, ...]:
+    found = splits.leakage
+    learnt = [(split, test) for test in splits.tests for split in ("train", "validation")]
+    return tuple(
+        OverlapCard(
+            split=split,
+            held_out=held_out,
+            duplicates=len(found.duplicates.get((split, held_out), ())),
+            near_duplicates=len(found.near_duplicates.get((split, held_out), ())),
+            shared_groups=len(found.shared_groups.get((split, held_out), ())),
+        )
+        for split, held_out in [*learnt, ("train", "validation")]
+    ) + tuple(
+        OverlapCard(
+            split=test,
+            held_out=test,
+            duplicates=len(found.repeated.get(test, ())),
+            near_duplicates=len(found.nearly_repeated.get(test, ())),
+            shared_groups=None,
+        )
+        for test in splits.tests
     )
 
 

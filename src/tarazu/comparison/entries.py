@@ -146,10 +146,33 @@ def in_study_order(records: Iterable[RunRecord], study: Mapping[str, Any]) -> li
 
 
 def current(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """Return the records that stand for their entries, in the order in which they were given.
+
+    Where a study asks for several sizes of the training split, the largest stands for the entry
+    (`tarazu.comparison.sizes` reads the others).
+
+    Args:
+        records: All records of a folder.
+    """
+    kept = every_size(records)
+    largest: dict[tuple[str, str | None], int] = defaultdict(int)
+    for record in kept:
+        entry = record.entry, record.model
+        largest[entry] = max(largest[entry], train_rows(record))
+    return [r for r in kept if train_rows(r) == largest[r.entry, r.model]]
+
+
+def train_rows(record: RunRecord) -> int:
+    """Return how many training rows a run was given."""
+    return record.inputs["train"].rows if "train" in record.inputs else 0
+
+
+def every_size(records: Iterable[RunRecord]) -> list[RunRecord]:
     """Return the final records that belong together, in the order in which they were given.
 
     A folder may hold runs of an entry from before its settings were changed. Seeds with different
-    settings are no sample of one thing, so an entry keeps the settings of its newest run.
+    settings are no sample of one thing, so an entry keeps the settings of its newest run, with all
+    the training sizes that its study asked for.
 
     Args:
         records: All records of a folder.
@@ -160,11 +183,14 @@ def current(records: Iterable[RunRecord]) -> list[RunRecord]:
         known = newest.setdefault((record.entry, record.model), record)
         if (record.finished or "") > (known.finished or ""):
             newest[record.entry, record.model] = record
-    return [
-        record
-        for record in final
-        if _settings(record) == _settings(newest[record.entry, record.model])
-    ]
+    return [r for r in final if _belong_together(r, newest[r.entry, r.model])]
+
+
+def _belong_together(record: RunRecord, newest: RunRecord) -> bool:
+    sizes = newest.spec.train_sizes.values()
+    if record.spec.inputs.get("train") in sizes:
+        return _settings(record, of_any_size=True) == _settings(newest, of_any_size=True)
+    return _settings(record) == _settings(newest)
 
 
 def entries(records: Sequence[RunRecord]) -> list[EntryResult]:
@@ -189,9 +215,10 @@ def entries(records: Sequence[RunRecord]) -> list[EntryResult]:
     return found
 
 
-def _settings(record: RunRecord) -> str:
+def _settings(record: RunRecord, *, of_any_size: bool = False) -> str:
     """Return what is the same for all seeds of an entry whose settings are the same."""
-    return content_key(record.spec.model_copy(update={"seed": 0}))
+    inputs = {**record.spec.inputs, **({"train": ""} if of_any_size else {})}
+    return content_key(record.spec.model_copy(update={"seed": 0, "inputs": inputs}))
 
 
 def _entry(identifier: str, runs: list[RunRecord], tuned: bool) -> list[EntryResult]:

@@ -193,3 +193,8 @@ class Method:
     primary_variant: str = "main"
     predict: Callable[[FitContext], list[Prediction]] | None = None
     cite: tuple[str, ...] = field(default=())
+
+    @property
+    def learns(self) -> bool:
+        """Whether the training split reaches its answers: as weights, demonstrations or counts."""
+        return self.trains or self.demonstrations is not None or self.predict is not None

@@ -42,9 +42,10 @@ def content_key(spec: RunSpec) -> str:
     """Return the content key of a run: 64 hexadecimal digits.
 
     The study's name and the entry's name are not part of it, nor is *who* chose a value: the same
-    run asked for elsewhere is the same run.
+    run asked for elsewhere is the same run. Nor are the other sizes of a data-size axis.
     """
-    value = spec.model_dump(mode="json", exclude={"study", "entry", "settings", "model"})
+    names = {"study", "entry", "settings", "model", "train_sizes"}
+    value = spec.model_dump(mode="json", exclude=names)
     value["settings"] = {name: setting.value for name, setting in spec.settings.items()}
     if spec.model_spec is not None:
         # The files identify the model; where they were fetched from does not.

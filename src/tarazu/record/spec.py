@@ -53,8 +53,10 @@ Amount = PositiveInt | float
 class SampleSpec(Spec):
     """How much of each split is used; absent means all."""
 
-    train: Amount | None = None
-    """Rows of the training split, or a fraction such as 0.1."""
+    train: Amount | list[Amount] | None = None
+    """Rows of the training split, or a fraction such as 0.1. A list such as ``[100, 300, 1000]``
+    trains every method at each size, each sample within the next; the largest stands for the
+    method in the table."""
     validation: Amount | None = None
     """Rows of the validation split, or a fraction."""
     test: Amount | None = None
@@ -62,9 +64,12 @@ class SampleSpec(Spec):
 
     @field_validator("train", "validation", "test")
     @classmethod
-    def _fraction_or_rows(cls, value: Amount | None) -> Amount | None:
-        if isinstance(value, float) and not 0 < value <= 1:
-            raise ValueError("must be a number of rows, or a fraction above 0 and at most 1")
+    def _fraction_or_rows(cls, value: Amount | list[Amount] | None) -> Amount | list[Amount] | None:
+        for amount in value if isinstance(value, list) else [value]:
+            if isinstance(amount, float) and not 0 < amount <= 1:
+                raise ValueError("must be a number of rows, or a fraction above 0 and at most 1")
+        if isinstance(value, list) and (not value or len(set(value)) < len(value)):
+            raise ValueError("must name at least one size, and each once")
         return value
 
 
@@ -88,7 +93,11 @@ class DataSpec(Spec):
     seed: int = 0
     """Seed of splitting and sampling, recorded; the same for all methods and seeds of a study."""
     leakage: Literal["report", "drop", "refuse"] = "report"
-    """What happens to training rows that also stand in a test split or share its groups."""
+    """What happens to training and validation rows that also stand in a test split or share its
+    groups, and to training rows that stand in or share groups with validation."""
+    near_duplicates: float | None = Field(default=0.8, ge=0.5, le=1)
+    """Jaccard similarity from which a row counts as standing in another split, too, although it is
+    not the same word for word; null looks for equal rows only."""
 
 
 class TrainingSpec(Spec):
@@ -221,7 +230,16 @@ class RunSpec(Spec):
     data: DataSpec
     inputs: dict[str, str]
     """SHA-256 of the items of each split, in order."""
+    train_sizes: dict[int, str] = {}
+    """Where the study asks for several sizes of the training split: the SHA-256 of each sample by
+    its rows. The run's own is the one in `inputs`. Not part of the content key."""
     device: str
     dtype: str
     threads: int
     eval_batch_size: int
+
+    @property
+    def train_rows(self) -> int | None:
+        """Training rows of this run where the study asks for several sizes, else None."""
+        sizes = {sha: rows for rows, sha in self.train_sizes.items()}
+        return sizes.get(self.inputs.get("train", ""))

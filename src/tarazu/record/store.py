@@ -6,6 +6,8 @@
     .place.json                       where the study file stands, for this machine only
     runs/<entry>-s<seed>-<key>/       one run: record.json, predictions.parquet, artifacts/
     data/<sha>/items.parquet          the items, once per data set
+    data/<sha>/notes.json             what its splits share, and what else should be known of them
+    ledger.jsonl                      every scoring of its test sets (`tarazu.record.ledger`)
 
 Everything is built beside its place under a temporary name, synced to disk and renamed into place.
 What a killed process left under a temporary name is removed by the next one that writes.
@@ -188,6 +190,31 @@ class Store:
             with self._whole(folder) as temporary:
                 (temporary / file.name).write_bytes(to_bytes(table))
         return file
+
+    def write_data_notes(
+        self, inputs: Mapping[str, str], notes: Sequence[str], leakage: Mapping[str, Any]
+    ) -> None:
+        """Write what should be known of a data set beside its items.
+
+        Args:
+            inputs: SHA-256 of the items of each split.
+            notes: In words.
+            leakage: What the splits share, by item ids.
+        """
+        folder = self._data / data_id(inputs)
+        text = json.dumps({"notes": list(notes), **leakage}, ensure_ascii=False, indent=1) + "\n"
+        with told_plainly(self.folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_synced(folder / f"{_TEMPORARY}{uuid.uuid4().hex}", text, folder / "notes.json")
+
+    def read_data_notes(self, inputs: Mapping[str, str]) -> list[str]:
+        """Return what should be known of a data set, in words; nothing where it was not written."""
+        try:
+            text = (self._data / data_id(inputs) / "notes.json").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        notes: list[str] = json.loads(text)["notes"]
+        return notes
 
     def write_study(self, study: Mapping[str, Any]) -> None:
         """Write the resolved study as ``study.json``."""

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tarazu.comparison.compare import Comparison, compare_all
-from tarazu.comparison.entries import in_study_order
+from tarazu.comparison.entries import current, in_study_order
+from tarazu.comparison.exposure import exposures
 from tarazu.comparison.outcomes import Outcomes, read_outcomes
 from tarazu.errors import bad
+from tarazu.record.ledger import FILE, read_ledgers
 from tarazu.record.record import RunRecord
 from tarazu.record.spec import ComparisonSpec
 from tarazu.record.store import Store
@@ -19,6 +21,7 @@ from tarazu.report.csv_report import csv_report
 from tarazu.report.json_report import json_report
 from tarazu.report.latex import latex
 from tarazu.report.markdown import markdown
+from tarazu.report.notes import data_notes, exposure_notes
 from tarazu.text import Language
 
 _WIDTH = 160
@@ -57,6 +60,20 @@ class Results:
         chosen = self.study.get("comparison", {})
         return compare_all(self.outcomes, ComparisonSpec.model_validate(chosen).margin)
 
+    @cached_property
+    def below(self) -> list[str]:
+        """What stands below the table beside what the records say of themselves.
+
+        What is known of the data, and how often the test sets had been scored before: by runs that
+        the whole folder does not hold, even where some of its runs are shown.
+        """
+        known = [self.store.read_data_notes(r.spec.inputs) for r in current(self.records)]
+        scorings = read_ledgers([self.store.folder / FILE])
+        return [
+            *data_notes(note for notes in known for note in notes),
+            *exposure_notes(exposures(self.store.records(), scorings)),
+        ]
+
 
 def read_results(folder: str | Path) -> Results:
     """Read the results in an output folder.
@@ -81,7 +98,7 @@ def read_results(folder: str | Path) -> Results:
 
 def report_json(results: Results) -> str:
     """Return results as JSON."""
-    return json_report(results.records, results.comparisons)
+    return json_report(results.records, results.comparisons, results.below)
 
 
 def report_csv(results: Results) -> str:
@@ -91,7 +108,7 @@ def report_csv(results: Results) -> str:
 
 def report_latex(results: Results) -> str:
     """Return results as a LaTeX document."""
-    return latex(results.records, results.comparisons)
+    return latex(results.records, results.comparisons, results.below)
 
 
 def report_markdown(results: Results, *, redacted: bool = False, language: Language = "en") -> str:
@@ -104,7 +121,11 @@ def report_markdown(results: Results, *, redacted: bool = False, language: Langu
     """
     asked = results.study.get("report", {}).get("text") == "redacted"
     return markdown(
-        results.records, results.comparisons, redacted=redacted or asked, language=language
+        results.records,
+        results.comparisons,
+        redacted=redacted or asked,
+        language=language,
+        below=results.below,
     )
 
 
@@ -142,5 +163,5 @@ def report(
 
     console = Console(width=_WIDTH, no_color=True, force_terminal=False)
     with console.capture() as capture:
-        console.print(FinalTable(results.records, results.comparisons))
+        console.print(FinalTable(results.records, results.comparisons, results.below))
     return capture.get()

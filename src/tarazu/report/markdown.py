@@ -17,6 +17,7 @@ from tarazu.report.notes import caption, footnotes
 from tarazu.report.numbers import NOTHING, loss, percent
 from tarazu.report.plain import markdown_inline, markdown_table, one_line
 from tarazu.report.prompts import prompt_text
+from tarazu.report.sizes import size_tables
 from tarazu.text import Language
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def markdown(
     *,
     redacted: bool = False,
     language: Language = "en",
+    below: Sequence[str] = (),
 ) -> str:
     """Return the report of a study as Markdown.
 
@@ -38,13 +40,16 @@ def markdown(
         comparisons: Its entries held against each other.
         redacted: Leave the text of the data set out; item ids stand for it.
         language: Language of the reading of the dynamics.
+        below: Further lines below the table.
     """
     used = current(records)
     rows = entries(records)
     study = markdown_inline(records[0].spec.study) if records else ""
     task = markdown_inline(records[0].task) if records else ""
-    parts = [f"# {study}", f"Task: {task}", *_results(rows, records, comparisons, language)]
+    foot = [*footnotes(records), *below]
+    parts = [f"# {study}", f"Task: {task}", *_results(rows, foot, comparisons, language)]
     parts += _section("Every two entries", _pairs(comparisons))
+    parts += _section("Training sizes", size_tables(records))
     parts += _section("Losses by epoch", _losses(used, language))
     parts += _section("Other forms of the trained models", _variants(rows))
     parts += _section("Prompts", _prompts(used, redacted))
@@ -60,7 +65,7 @@ def _section(title: str, parts: list[str]) -> list[str]:
 
 def _results(
     rows: list[EntryResult],
-    records: Sequence[RunRecord],
+    below: Sequence[str],
     comparisons: Sequence[Comparison],
     language: Language,
 ) -> list[str]:
@@ -80,7 +85,7 @@ def _results(
         parts += [markdown_table(headings, body, numeric), markdown_inline(caption(shown))]
         told = summary(comparison, language) if comparison is not None else []
         parts += ["\n".join(f"- {markdown_inline(line)}" for line in told)] if told else []
-    foot = "\n".join(f"- {markdown_inline(line)}" for line in footnotes(records))
+    foot = "\n".join(f"- {markdown_inline(line)}" for line in below)
     return [*parts, foot] if foot else parts
 
 

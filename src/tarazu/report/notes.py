@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from tarazu.comparison.entries import EntryResult, current, entries
+from tarazu.comparison.entries import EntryResult, current, entries, every_size, train_rows
+from tarazu.comparison.exposure import Exposure
 from tarazu.report.plain import one_line, shorten
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def footnotes(records: Sequence[RunRecord]) -> list[str]:
     used = current(records)
     return [
         *_protocol(shown),
-        *_older(records, used),
+        *_sizes(used),
+        *_older(records),
         *_unequal_items(used),
         *_contamination(used),
         *_attribution(used),
@@ -101,8 +103,45 @@ def _protocol(rows: list[EntryResult]) -> list[str]:
     return found
 
 
-def _older(records: Sequence[RunRecord], used: list[RunRecord]) -> list[str]:
-    left_out = sum(record.stage == "final" for record in records) - len(used)
+def data_notes(notes: Iterable[str]) -> list[str]:
+    """Return what is known of the data as lines below a table, each once.
+
+    Args:
+        notes: As they were written when the data were split.
+    """
+    return [f"Data: {one_line(note).rstrip('.')}." for note in dict.fromkeys(notes)]
+
+
+def exposure_notes(exposures: Iterable[Exposure]) -> list[str]:
+    """Say how often test sets had been scored before the runs of a study.
+
+    Args:
+        exposures: From `tarazu.comparison.exposure.exposures`.
+    """
+    found = []
+    for one in exposures:
+        who = [f"{one.studies} other {'study' if one.studies == 1 else 'studies'}"]
+        who = who if one.studies else []
+        who += ["other runs of this study"] if one.own else []
+        times = "once" if one.times == 1 else f"{one.times:,} times"
+        found.append(
+            f"Test set '{one_line(one.split)}' was scored {times} before, by {' and '.join(who)}: "
+            "choices made after looking at it make its figures optimistic."
+        )
+    return found
+
+
+def _sizes(used: list[RunRecord]) -> list[str]:
+    several = [record for record in used if record.spec.train_sizes]
+    if not several:
+        return []
+    sizes = sorted({rows for record in several for rows in record.spec.train_sizes})
+    largest = _listed(sorted({train_rows(record) for record in several}))
+    return [f"Trained on {largest} rows, the largest of the sizes {_listed(sizes)}."]
+
+
+def _older(records: Sequence[RunRecord]) -> list[str]:
+    left_out = sum(record.stage == "final" for record in records) - len(every_size(records))
     if not left_out:
         return []
     return [f"Left out: {left_out} runs with older settings of the same entries."]

@@ -37,13 +37,18 @@ class FinalTable:
     Args:
         records: All records of the study.
         comparisons: Its entries held against each other.
+        below: Further lines below it.
     """
 
     def __init__(
-        self, records: Sequence[RunRecord], comparisons: Sequence[Comparison] = ()
+        self,
+        records: Sequence[RunRecord],
+        comparisons: Sequence[Comparison] = (),
+        below: Sequence[str] = (),
     ) -> None:
         self._records = records
         self._comparisons = comparisons
+        self._below = below
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render one table per split, then the foot."""
@@ -63,7 +68,7 @@ class FinalTable:
             for line in summary(comparison) if comparison is not None else ():
                 yield Text(line, style="dim")
             yield from _notes_below(every, kept, rows)
-        for line in footnotes(self._records):
+        for line in (*footnotes(self._records), *self._below):
             yield Text(line, style="dim")
 
 
