@@ -11,11 +11,14 @@ interval is:
   *Journal of Survey Statistics and Methodology* 3(4)). The variance is that of `crossed`. A slice
   of one group has no interval.
 
-Whether an entry is weaker in a slice than its own mean is asked with a score test: the variance
-of the difference is taken over groups as if the slice had the entry's own mean (the generalised
-score test of Boos 1992, *The American Statistician* 46(4)), plus the seeds' part. A slice in which
-all few items are wrong has no variance of its own, and a Wald test would be certain about it. All
-slices of all entries are one family for Holm's correction: looking everywhere finds something.
+Whether an entry is weaker in a slice than its own mean is asked with a score test (Boos 1992, *The
+American Statistician* 46(4)): the variance of the difference is taken as if the slice had the
+entry's own mean, because a slice whose few items are all wrong has no variance of its own, and a
+Wald test would be certain about it. The variance over items is the larger one of two. One sums the
+residuals over groups and holds where slices scatter differently. The other gives every item the
+variance of all items and the correlation within groups of all groups; it holds where a slice's
+residuals are all alike. The seeds' part comes on top. All slices of all entries are one family for
+Holm's correction: whoever looks everywhere finds something.
 """
 
 from __future__ import annotations
@@ -26,7 +29,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tarazu.comparison.correctness import Bools, primary_entries
 from tarazu.comparison.crossed import Clusters, Sample, mean
@@ -209,26 +211,41 @@ def wilson(share: float, count: float, quantile: float) -> tuple[float, float]:
 
 
 def _p_value(
-    answers: Answers,
-    scores: Scores,
-    inside: NDArray[np.bool_],
-    clusters: Clusters,
-    df: int,
+    answers: Answers, scores: Scores, inside: Bools, clusters: Clusters, df: int
 ) -> float:
     """Return the two-sided p-value that the slice has the entry's own mean."""
     from scipy.stats import t
 
-    # The mean of `pulls` over items is the difference of each seed.
-    pulls = (scores - scores.mean(axis=1, keepdims=True)) * (inside / inside.mean())
-    sample = Sample.of(pulls, clusters, seeded=answers.seeded)
-    # No mean is taken off the sums: there is none if the hypothesis holds.
-    squares = float(sample.sums @ sample.sums)
-    items = clusters.count / (clusters.count - 1) * squares / clusters.items**2
+    weights = inside / inside.mean() - 1
+    residuals = scores - scores.mean(axis=1, keepdims=True)
+    # The mean over items is the difference of each seed.
+    sample = Sample.of(residuals * weights, clusters, seeded=answers.seeded)
+    items = max(
+        # No mean is taken off the sums: there is none if the hypothesis holds.
+        clusters.count / (clusters.count - 1) * float(sample.sums @ sample.sums),
+        _exchangeable(residuals.mean(axis=0), weights, clusters),
+    )
+    items /= clusters.items**2
     variance = items + sample.seed_variance
-    if variance == 0:
+    if variance <= 0:
         return 1.0
     weight = items**2 / df
     if sample.seeds > 1 and sample.seed_variance > 0:
         weight += sample.between**2 / (sample.seeds - 1)
     statistic = abs(sample.mean) / math.sqrt(variance)
     return float(2 * t.sf(statistic, variance**2 / weight))
+
+
+def _exchangeable(residuals: Scores, weights: Scores, clusters: Clusters) -> float:
+    """Return the variance of ``Σ w·r`` if any group's residuals could stand in any other group.
+
+    All items have one variance v, and two items of a group one covariance c:
+    ``Σ_g v·Σ w² + c·((Σ w)² − Σ w²)``.
+    """
+    square = float(residuals @ residuals)
+    variance = square / (clusters.items - 1)
+    pairs = float((clusters.sizes * (clusters.sizes - 1)).sum())
+    total, pull = clusters.sums(np.stack([residuals, weights]))
+    covariance = (float(total @ total) - square) / pairs if pairs else 0.0
+    own = float(weights @ weights)
+    return variance * own + covariance * (float(pull @ pull) - own)
