@@ -7,6 +7,8 @@ that was looked at.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tarazu.comparison.calibration import Calibration
@@ -58,15 +60,15 @@ def _collapsed(failures: Failures) -> list[Text]:
     for entry in dict.fromkeys(run.entry for run in runs):
         own = [run for run in runs if run.entry == entry]
         all_runs = sum(run.entry == entry for run in failures.one_class)
-        lowest = min(run.share for run in own)
+        shares = [run.share for run in own]
         labels = " / ".join(dict.fromkeys(f"'{run.label}'" for run in own))
         en, fa = _in_runs(own, all_runs)
         found.append(
             Text(
-                f"{entry} collapsed to one class: it answers {labels} to {_atleast(lowest)} "
+                f"{entry} collapsed to one class: it answers {labels} to {_share(shares)} "
                 f"of the items{en}. Its score says which classes the test set has, not what was "
                 "learned.",
-                f"{entry} به یک دسته فروکاسته است: {labels} پاسخِ {_atleast_fa(lowest)} "
+                f"{entry} به یک دسته فروکاسته است: {labels} پاسخِ {_share_fa(shares)} "
                 f"نمونه‌هاست{fa}. امتیازش نشان می‌دهد مجموعهٔ آزمون چه دسته‌هایی دارد، نه اینکه "
                 "چه آموخته شده است.",
             )
@@ -150,12 +152,11 @@ def _never_right(failures: Failures) -> list[Text]:
     never, items = len(view.never_right()), len(view.item_ids)
     if len(view.entries) < 2 or not never:
         return []
-    share = 100 * never / items
     return [
         Text(
-            f"{never:,} of {items:,} items ({share:.0f} %) are wrong in every run of all "
+            f"{never:,} of {items:,} items are wrong in every run of all "
             f"{len(view.entries)} entries: they are hard, or their gold answers are worth a look.",
-            f"{never:,} از {items:,} نمونه ({share:.0f} ٪) در همهٔ اجراهای هر {len(view.entries)} "
+            f"{never:,} از {items:,} نمونه در همهٔ اجراهای هر {len(view.entries)} "
             "روش نادرست است: یا دشوارند یا پاسخ درستشان باید بازبینی شود.",
         )
     ]
@@ -284,12 +285,18 @@ def _in_runs(own: list[OneClass], all_runs: int) -> tuple[str, str]:
     return f" in {len(own)} of {all_runs} runs", f" در {len(own)} از {all_runs} اجرا"
 
 
-def _atleast(share: float) -> str:
-    return "all" if share == 1 else f"{np.floor(1000 * share) / 10:.1f} % or more"
+def _share(shares: list[float]) -> str:
+    more = " or more" if len(set(shares)) > 1 else ""
+    return "all" if min(shares) == 1 else f"{_floored(shares):.1f} %{more}"
 
 
-def _atleast_fa(share: float) -> str:
-    return "همهٔ" if share == 1 else f"{np.floor(1000 * share) / 10:.1f} ٪ یا بیشترِ"
+def _share_fa(shares: list[float]) -> str:
+    more = " یا بیشترِ" if len(set(shares)) > 1 else ""
+    return "همهٔ" if min(shares) == 1 else f"{_floored(shares):.1f} ٪{more}"
+
+
+def _floored(shares: list[float]) -> float:
+    return math.floor(1000 * min(shares) + 1e-9) / 10
 
 
 def _mean_en(answers: Answers) -> str:
