@@ -15,6 +15,7 @@ from tarazu.errors import bad
 from tarazu.record.record import RunRecord
 from tarazu.record.spec import ComparisonSpec
 from tarazu.record.store import Store
+from tarazu.report.csv_report import csv_report
 from tarazu.report.json_report import json_report
 from tarazu.report.markdown import markdown
 from tarazu.text import Language
@@ -82,6 +83,11 @@ def report_json(results: Results) -> str:
     return json_report(results.records, results.comparisons)
 
 
+def report_csv(results: Results) -> str:
+    """Return results as CSV."""
+    return csv_report(results.records, results.comparisons)
+
+
 def report_markdown(results: Results, *, redacted: bool = False, language: Language = "en") -> str:
     """Return results as Markdown.
 
@@ -98,7 +104,7 @@ def report_markdown(results: Results, *, redacted: bool = False, language: Langu
 
 def report(
     folder: str | Path,
-    format: Literal["table", "json", "markdown"] = "table",
+    format: Literal["table", "json", "markdown", "csv"] = "table",
     *,
     redacted: bool = False,
     language: Language = "en",
@@ -107,7 +113,8 @@ def report(
 
     Args:
         folder: The folder.
-        format: A table for reading, JSON for programs, or the whole report as Markdown.
+        format: A table for reading, JSON for programs, CSV for spreadsheets, or the whole report
+            as Markdown.
         redacted: Markdown: leave the data set's text out; done anyway when the study asks for it.
         language: Markdown: language of the reading of the dynamics.
 
@@ -117,6 +124,8 @@ def report(
     results = read_results(folder)
     if format == "json":
         return report_json(results)
+    if format == "csv":
+        return report_csv(results)
     if format == "markdown":
         return report_markdown(results, redacted=redacted, language=language)
     from rich.console import Console
