@@ -102,9 +102,7 @@ def test_an_over_confident_entry_shows_more_than_chance():
 def test_items_of_one_group_weigh_as_one_in_the_gap():
     gold, scores = drawn(60)
     single = measured(gold, 2 * scores)
-    copied = measured(
-        gold * 10, np.tile(2 * scores, (10, 1)), groups=np.tile(np.arange(60), 10)
-    )
+    copied = measured(gold * 10, np.tile(2 * scores, (10, 1)), groups=np.tile(np.arange(60), 10))
     assert copied.p_gap == pytest.approx(single.p_gap, rel=0.05)
 
 

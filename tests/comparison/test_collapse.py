@@ -29,7 +29,8 @@ def test_a_good_classifier_of_unbalanced_data_has_not_collapsed():
     gold = ["a"] * 960 + ["b"] * 40
     good = held(gold, ["a"] * 960 + ["b"] * 40)
     assert good.share == pytest.approx(0.96)
-    assert not good.collapsed and not good.no_better
+    assert not good.collapsed
+    assert not good.no_better
     assert held(gold, ["a"] * 1000).collapsed
 
 
@@ -40,14 +41,16 @@ def test_no_better_is_held_against_its_own_most_frequent_class():
     assert (run.label, run.accuracy, run.constant) == ("b", 0.55, 0.5)
     # Where it says 'a' it is right 22 times and the constant answer 17 times.
     assert run.p_value == pytest.approx(binomtest(22, 39).pvalue)
-    assert run.no_better and not run.collapsed
+    assert run.no_better
+    assert not run.collapsed
 
 
 def test_clearly_better_is_better_and_clearly_worse_is_not():
     right = held(BALANCED, BALANCED[:45] + ["b"] * 5 + BALANCED[50:])
     assert not right.no_better
     wrong = held(BALANCED, ["b"] * 50 + ["a"] * 40 + ["b"] * 10)
-    assert wrong.p_value < 0.01 and wrong.no_better
+    assert wrong.p_value < 0.01
+    assert wrong.no_better
 
 
 def test_items_of_one_group_are_one_piece_of_evidence():

@@ -24,9 +24,7 @@ def test_single_items_give_the_exact_test_of_mcnemar(pairs):
 @given(st.lists(st.lists(BOOLS, min_size=1, max_size=4), min_size=1, max_size=8))
 def test_groups_give_the_share_of_all_changes_of_place(groups):
     numbers = np.array([number for number, group in enumerate(groups) for _ in group])
-    a, b = (
-        np.array([pair[side] for group in groups for pair in group], bool) for side in (0, 1)
-    )
+    a, b = (np.array([pair[side] for group in groups for pair in group], bool) for side in (0, 1))
     sums = [sum(int(x) - int(y) for x, y in group) for group in groups]
     reached = [
         abs(sum(sign * value for sign, value in zip(signs, sums, strict=True)))

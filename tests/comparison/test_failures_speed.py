@@ -21,9 +21,7 @@ def test_a_large_study_takes_seconds(kind):
     }
     groups = np.arange(ITEMS) // 3
     words = np.array(["red", "fox", "wolf", "May", "a red fox", "the wolf there"], dtype=object)
-    said = {
-        f"e{n}": rng.choice(words, (SEEDS, ITEMS)).tolist() for n in range(ENTRIES)
-    }
+    said = {f"e{n}": rng.choice(words, (SEEDS, ITEMS)).tolist() for n in range(ENTRIES)}
     gold = rng.choice(words, ITEMS).tolist()
     if kind == "classes":
         scores = {name: rng.standard_normal((SEEDS, ITEMS, len(words))) for name in said}

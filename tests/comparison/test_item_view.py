@@ -89,7 +89,8 @@ def test_kappa_is_scikit_learns(pairs):
     found = overlap("a", "b", a, b)
     assert found.items == len(pairs)
     if found.kappa is None:
-        assert (a == a[0]).all() and (b == a[0]).all()
+        assert (a == a[0]).all()
+        assert (b == a[0]).all()
     else:
         assert np.isclose(found.kappa, cohen_kappa_score(a, b))
 

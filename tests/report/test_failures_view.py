@@ -61,7 +61,9 @@ def test_every_part_of_spans_is_there():
     text = shown(spans(texts=TEXTS))
     assert "### What is wrong with the answers, %" in text
     assert "### Examples of every error" in text
-    assert "SECRET-RAW" in text and "SECRET-SAID" in text and "SECRET-GOLD" in text
+    assert "SECRET-RAW" in text
+    assert "SECRET-SAID" in text
+    assert "SECRET-GOLD" in text
 
 
 @pytest.mark.parametrize("language", ["en", "fa"])
@@ -86,7 +88,9 @@ def test_texts_of_the_data_are_escaped():
 @pytest.mark.parametrize(("redacted", "texts"), [(True, TEXTS), (False, {})])
 def test_redacted_reports_have_ids_and_no_texts(redacted, texts):
     text = shown(spans(texts=texts), redacted=redacted)
-    assert "SECRET" not in text and "grey" not in text and "fox" not in text
+    assert "SECRET" not in text
+    assert "grey" not in text
+    assert "fox" not in text
     assert "i1" in text
 
 

@@ -244,9 +244,7 @@ def _span_errors(failures: Failures) -> list[Text]:
     of Statistics* 47(2), who show it for multinomial counts).
     """
     shown = {answers.id for answers in primary_entries(failures.outcomes)}
-    ranked = [
-        (one, *_two_commonest(one)) for one in failures.spans if one.entry in shown
-    ]
+    ranked = [(one, *_two_commonest(one)) for one in failures.spans if one.entry in shown]
     adjusted = holm([_commoner(one, a, b, failures.outcomes) for one, a, b in ranked])
     sure = [found for found, p in zip(ranked, adjusted, strict=True) if p < LEVEL]
     sure.sort(key=lambda found: -found[0].counts(found[1]).mean())

@@ -101,4 +101,3 @@ def _flips(form: Answers, trained: Answers, outcomes: Outcomes) -> Flips | None:
     changes = np.select(kinds, range(_SAME), default=_SAME).astype(np.int8)
     p_value = exact_paired(usual(now), usual(was), outcomes.groups)
     return Flips(form.id, trained.id, seeds, changes, p_value)
-

@@ -210,9 +210,7 @@ def wilson(share: float, count: float, quantile: float) -> tuple[float, float]:
     return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
-def _p_value(
-    answers: Answers, scores: Scores, inside: Bools, clusters: Clusters, df: int
-) -> float:
+def _p_value(answers: Answers, scores: Scores, inside: Bools, clusters: Clusters, df: int) -> float:
     """Return the two-sided p-value that the slice has the entry's own mean."""
     from scipy.stats import t
 

@@ -170,8 +170,7 @@ def _spans(
     ]
     headings = [_ENTRY, *(KIND_NAMES[kind] for kind in kinds)]
     meanings = [
-        f"- {KIND_NAMES[kind].in_(language)}: {KIND_MEANINGS[kind].in_(language)}"
-        for kind in kinds
+        f"- {KIND_NAMES[kind].in_(language)}: {KIND_MEANINGS[kind].in_(language)}" for kind in kinds
     ]
     parts = [
         _title(Text("What is wrong with the answers, %", "ایراد پاسخ‌ها، ٪"), language),

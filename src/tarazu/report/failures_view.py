@@ -187,9 +187,7 @@ def _slices(failures: Failures, language: Language) -> list[str]:
 
 def _slice_table(scores: Sequence[SliceScore], language: Language) -> str:
     values = list(dict.fromkeys((one.value, one.items, one.small) for one in scores))
-    rows = {
-        entry: [markdown_inline(entry)] for entry in dict.fromkeys(one.entry for one in scores)
-    }
+    rows = {entry: [markdown_inline(entry)] for entry in dict.fromkeys(one.entry for one in scores)}
     for one in scores:
         rows[one.entry].append(_slice_cell(one))
     headings = [

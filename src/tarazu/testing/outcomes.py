@@ -76,7 +76,10 @@ def make_spans(
         metrics = {
             metric: np.array(
                 [
-                    [best_over_golds(by, one, g, language) for one, g in zip(row, gold, strict=True)]
+                    [
+                        best_over_golds(by, one, g, language)
+                        for one, g in zip(row, gold, strict=True)
+                    ]
                     for row in rows
                 ]
             )
