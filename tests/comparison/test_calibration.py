@@ -75,8 +75,8 @@ def test_equal_confidences_share_a_bin_whatever_the_order(values):
     confidence = np.array(values)
     numbers = bin_numbers(confidence)
     assert all(len(set(numbers[confidence == value])) == 1 for value in set(values))
-    order = np.argsort(numbers, kind="stable")
-    assert (np.diff(confidence[order]) >= 0).all()
+    order = np.argsort(confidence, kind="stable")
+    assert (np.diff(numbers[order]) >= 0).all()
     np.testing.assert_array_equal(bin_numbers(confidence[::-1])[::-1], numbers)
 
 
