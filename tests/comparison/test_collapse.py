@@ -59,7 +59,7 @@ def test_items_of_one_group_are_one_piece_of_evidence():
     assert held(gold, said, groups=np.array([0] * 10 + [1] * 12)).no_better
 
 
-def test_each_seed_is_held_by_itself_and_baselines_and_other_forms_are_not():
+def test_each_seed_is_held_by_itself_and_baselines_are_told_apart():
     said = {
         "majority": [["a"] * 100],
         "majority@minilm": [["a"] * 100],
@@ -68,8 +68,11 @@ def test_each_seed_is_held_by_itself_and_baselines_and_other_forms_are_not():
         "silent": [[None] * 100],
     }
     found = one_class(make_classes(BALANCED, said, labels="ab"))
-    assert [(run.entry, run.seed, run.collapsed) for run in found] == [
-        ("x", 0, True),
-        ("x", 1, False),
+    assert [(run.entry, run.seed, run.collapsed, run.by_design) for run in found] == [
+        ("majority", 0, True, True),
+        ("majority@minilm", 0, True, True),
+        ("x", 0, True, False),
+        ("x", 1, False, False),
     ]
-    assert len(one_class(make_classes(BALANCED, said, labels="ab"), by_design=())) == 4
+    unknown = one_class(make_classes(BALANCED, said, labels="ab"), by_design=())
+    assert not any(run.by_design for run in unknown)

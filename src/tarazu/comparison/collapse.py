@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tarazu.comparison.correctness import Indices, answer_codes, gold_codes
+from tarazu.comparison.correctness import Indices, answer_codes, gold_codes, primary_entries
 from tarazu.comparison.exact import exact_paired
 from tarazu.comparison.outcomes import Answers, Outcomes
 
@@ -30,6 +30,7 @@ class OneClass:
         accuracy: Share of the items that are right.
         constant: Share of the items that would be right if all got this class.
         p_value: Exact, two-sided, that both are right equally often; see `exact`.
+        by_design: Whether the entry gives one class on purpose.
     """
 
     entry: str
@@ -39,6 +40,7 @@ class OneClass:
     accuracy: float
     constant: float
     p_value: float
+    by_design: bool = False
 
     @property
     def collapsed(self) -> bool:
@@ -63,9 +65,8 @@ def one_class(outcomes: Outcomes, by_design: Collection[str] = ("majority",)) ->
     """
     gold = gold_codes(outcomes)
     return [
-        run
-        for answers in outcomes.entries
-        if answers.primary and answers.id.partition("@")[0] not in by_design
+        replace(run, by_design=answers.id.partition("@")[0] in by_design)
+        for answers in primary_entries(outcomes)
         for run in _runs(answers, gold, outcomes)
     ]
 

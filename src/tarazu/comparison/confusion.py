@@ -62,8 +62,9 @@ def confusion(answers: Answers, outcomes: Outcomes) -> Confusion:
         outcomes: A split of a task with labels.
     """
     labels = outcomes.labels
+    gold = gold_codes(outcomes)
     codes = answer_codes(answers, outcomes)
-    counts = np.stack([_counts(gold_codes(outcomes), row, len(labels)) for row in codes])
+    counts = np.stack([_counts(gold, row, len(labels)) for row in codes])
     right = np.diagonal(counts[:, :, :-1], axis1=1, axis2=2)
     items, said = counts.sum(axis=2), counts[:, :, :-1].sum(axis=1)
     precision, recall = _share(right, said), _share(right, items)

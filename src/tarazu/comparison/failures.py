@@ -55,6 +55,8 @@ def analyse(
     """
     view = item_view(outcomes)
     labelled = bool(outcomes.labels)
+    # Records of an early version do not state their labels: what is not matched is no span.
+    spans = not labelled and any("exact_match" in one.metrics for one in outcomes.entries)
     calibrations = (
         [calibration(answers, outcomes) for answers in outcomes.entries] if labelled else []
     )
@@ -67,5 +69,5 @@ def analyse(
         confusions=tuple(confusion(one, outcomes) for one in outcomes.entries) if labelled else (),
         calibrations=tuple(one for one in calibrations if one is not None),
         one_class=tuple(one_class(outcomes, by_design)) if labelled else (),
-        spans=() if labelled else tuple(span_errors(outcomes, language)),
+        spans=tuple(span_errors(outcomes, language)) if spans else (),
     )

@@ -7,8 +7,6 @@ that was looked at.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from tarazu.comparison.calibration import Calibration
@@ -55,7 +53,7 @@ def findings(outcomes: Outcomes, failures: Failures | None = None) -> list[Text]
 
 
 def _collapsed(failures: Failures) -> list[Text]:
-    runs = [run for run in failures.one_class if run.collapsed]
+    runs = [run for run in failures.one_class if run.collapsed and not run.by_design]
     found = []
     for entry in dict.fromkeys(run.entry for run in runs):
         own = [run for run in runs if run.entry == entry]
@@ -79,7 +77,7 @@ def _collapsed(failures: Failures) -> list[Text]:
 def _no_better(failures: Failures) -> list[Text]:
     """Name the entries of which no run beats always giving its own most frequent class."""
     by_entry: dict[str, list[OneClass]] = {}
-    for run in failures.one_class:
+    for run in (run for run in failures.one_class if not run.by_design):
         by_entry.setdefault(run.entry, []).append(run)
     names = [
         entry
@@ -120,7 +118,8 @@ def _unreadable(outcomes: Outcomes) -> list[Text]:
 
 
 def _unparsable(answers: Answers) -> float:
-    return float(np.equal(answers.predicted, None).mean())
+    said = answers.predicted.ravel().tolist()
+    return sum(one is None for one in said) / max(len(said), 1)
 
 
 def _flipped(failures: Failures) -> list[Text]:
@@ -167,8 +166,7 @@ def _complement(failures: Failures) -> list[Text]:
     view = failures.items
     if len(view.entries) < 2:
         return []
-    order = np.argsort(-view.share.mean(axis=1), kind="stable")
-    first, second = sorted(order[:2])
+    first, second = sorted(view.best()[:2])
     names = view.entries[first], view.entries[second]
     one = next(pair for pair in failures.overlaps if (pair.a, pair.b) == names)
     if one.kappa is None:
@@ -285,16 +283,17 @@ def _in_runs(own: list[OneClass], all_runs: int) -> tuple[str, str]:
 
 def _share(shares: list[float]) -> str:
     more = " or more" if len(set(shares)) > 1 else ""
-    return "all" if min(shares) == 1 else f"{_floored(shares):.1f} %{more}"
+    return "all" if min(shares) == 1 else f"{_least(shares):.1f} %{more}"
 
 
 def _share_fa(shares: list[float]) -> str:
     more = " یا بیشترِ" if len(set(shares)) > 1 else ""
-    return "همهٔ" if min(shares) == 1 else f"{_floored(shares):.1f} ٪{more}"
+    return "همهٔ" if min(shares) == 1 else f"{_least(shares):.1f} ٪{more}"
 
 
-def _floored(shares: list[float]) -> float:
-    return math.floor(1000 * min(shares) + 1e-9) / 10
+def _least(shares: list[float]) -> float:
+    # What is not all of the items must not be shown as 100 %.
+    return min(100 * min(shares), 99.9)
 
 
 def _mean_en(answers: Answers) -> str:

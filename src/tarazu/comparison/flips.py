@@ -51,11 +51,13 @@ class Flips:
 
     def counts(self, direction: Direction) -> Indices:
         """Return the number of items changed in a direction, by seed."""
-        return (self.changes == DIRECTIONS.index(direction)).sum(axis=1)
+        found: Indices = (self.changes == DIRECTIONS.index(direction)).sum(axis=1)
+        return found
 
     def changed(self) -> Indices:
         """Return the number of items with another answer, by seed."""
-        return (self.changes != _SAME).sum(axis=1)
+        found: Indices = (self.changes != _SAME).sum(axis=1)
+        return found
 
     def items(self, direction: Direction) -> Indices:
         """Return the items that any seed changes in a direction, in their order."""

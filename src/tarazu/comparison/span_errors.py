@@ -54,12 +54,7 @@ KIND_MEANINGS: Mapping[Kind, Text] = {
         "shares no word with a gold answer and does not stand in the context",
         "با هیچ پاسخ درستی واژهٔ مشترک ندارد و در متن هم نیست",
     ),
-    "elsewhere": Text(
-        "shares no word with a gold answer; without the context, which this study does not keep, "
-        "an answer from the wrong place cannot be told from one that is not in the text",
-        "با هیچ پاسخ درستی واژهٔ مشترک ندارد؛ این مطالعه متن را نگه نداشته است و بی آن پاسخِ جای "
-        "نادرست را نمی‌توان از پاسخِ بیرون از متن بازشناخت",
-    ),
+    "elsewhere": Text("shares no word with a gold answer", "با هیچ پاسخ درستی واژهٔ مشترک ندارد"),
     "empty": Text(
         "nothing was answered, or nothing but articles and punctuation",
         "پاسخی نیست، یا تنها حرف تعریف و نشانه است",
@@ -68,6 +63,13 @@ KIND_MEANINGS: Mapping[Kind, Text] = {
         "a text that could not be read as an answer", "نوشته‌ای که به‌عنوان پاسخ خوانده نشد"
     ),
 }
+
+NO_CONTEXT = Text(
+    "This study does not keep the context: an answer from the wrong place of the text cannot be "
+    "told from one that is not in the text.",
+    "این مطالعه متن را نگه نداشته است: پاسخِ جای نادرست متن را نمی‌توان از پاسخِ بیرون از متن "
+    "بازشناخت.",
+)
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class SpanErrors:
 
     def counts(self, kind: Kind) -> Indices:
         """Return the number of answers of a kind, by seed."""
-        return (self.kinds == KINDS.index(kind)).sum(axis=1)
+        found: Indices = (self.kinds == KINDS.index(kind)).sum(axis=1)
+        return found
 
     def spread(self, kind: Kind) -> Spread:
         """Return the share of answers of a kind over seeds."""

@@ -9,7 +9,14 @@ from tarazu.comparison.collapse import OneClass
 from tarazu.comparison.confusion import Confusion
 from tarazu.comparison.failures import Failures
 from tarazu.comparison.outcomes import Outcomes
-from tarazu.comparison.span_errors import KIND_MEANINGS, KIND_NAMES, KINDS, Kind, SpanErrors
+from tarazu.comparison.span_errors import (
+    KIND_MEANINGS,
+    KIND_NAMES,
+    KINDS,
+    NO_CONTEXT,
+    Kind,
+    SpanErrors,
+)
 from tarazu.comparison.spread import Spread
 from tarazu.report.compared import p_text
 from tarazu.report.numbers import percent
@@ -39,7 +46,7 @@ def answers_view(failures: Failures, *, redacted: bool, language: Language) -> l
 
 
 def _one_class(runs: Sequence[OneClass], language: Language) -> list[str]:
-    told = [run for run in runs if run.collapsed or run.no_better]
+    told = [run for run in runs if (run.collapsed or run.no_better) and not run.by_design]
     if not told:
         return []
     collapsed = Text("collapsed", "فروکاسته").in_(language)
@@ -176,6 +183,7 @@ def _spans(
         _title(Text("What is wrong with the answers, %", "ایراد پاسخ‌ها، ٪"), language),
         _table(headings, rows, set(range(1, len(headings))), language),
         "\n".join(meanings),
+        *([NO_CONTEXT.in_(language)] if "elsewhere" in kinds else []),
     ]
     shown = [kind for kind in kinds if kind != "exact"]
     examples = [row for kind in shown for row in _examples(kind, found, outcomes, redacted)]

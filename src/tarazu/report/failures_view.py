@@ -21,7 +21,7 @@ from tarazu.text import Language, Text
 
 _MOST_IDS = 10
 _MOST_ITEMS = 5
-_MOST_PAIRS = 10
+_BEST = 5
 _TEXT_LENGTH = 200
 _SMALL_MARK = " \\*"
 
@@ -130,7 +130,8 @@ def _pairs(failures: Failures, language: Language) -> list[str]:
         for i, name in enumerate(names)
     ]
     corner = Text("fixes ↓ of the errors of →", "جبران ↓ از خطاهای →").in_(language)
-    chosen = sorted(failures.overlaps, key=lambda one: -one.either_right)[:_MOST_PAIRS]
+    best = {view.entries[row] for row in view.best()[:_BEST].tolist()}
+    chosen = [one for one in failures.overlaps if {one.a, one.b} <= best]
     rows = [
         [
             markdown_inline(one.a),
@@ -151,12 +152,12 @@ def _pairs(failures: Failures, language: Language) -> list[str]:
         Text("κ", "κ"),
     ]
     note = Text(
-        "An entry is right about an item when more than half of its runs are. The pairs that "
-        "complete each other best come first. κ: agreement on right and wrong beyond chance "
-        "(Cohen 1960); 0 for unrelated errors, 1 for the same.",
-        "روشی دربارهٔ یک نمونه درست است که بیش از نیمی از اجراهایش درست باشد. جفت‌هایی که یکدیگر را "
-        "بهتر کامل می‌کنند نخست می‌آیند. κ: توافقِ بیش از تصادف بر درست و نادرست (کوهن ۱۹۶۰)؛ "
-        "صفر برای خطاهای بی‌ربط و یک برای خطاهای یکسان.",
+        f"An entry is right about an item when more than half of its runs are. Pairs: of the "
+        f"{len(best)} entries that are right most often. κ: agreement on right and wrong beyond "
+        "chance (Cohen 1960); 0 for unrelated errors, 1 for the same.",
+        "روشی دربارهٔ یک نمونه درست است که بیش از نیمی از اجراهایش درست باشد. جفت‌ها: از "
+        f"{len(best)} روشی که بیش از همه درست‌اند. κ: توافقِ بیش از تصادف بر درست و نادرست "
+        "(کوهن ۱۹۶۰)؛ صفر برای خطاهای بی‌ربط و یک برای خطاهای یکسان.",
     )
     title = Text("Errors that one fixes of the other", "خطاهایی که یکی از دیگری جبران می‌کند")
     return [
