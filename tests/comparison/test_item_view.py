@@ -52,6 +52,11 @@ def test_the_most_divided_items_stay_in_order():
     assert found.most_divided().tolist() == [1, 4]
 
 
+def test_entries_are_ranked_by_the_share_of_right_answers():
+    """Shares of x, y and z: 1 + 2/3 + 1/3, 1 and 2 of 5 items; equal ones stay in order."""
+    assert view().ranked() == ["x", "z", "y"]
+
+
 def test_nothing_is_said_without_entries():
     empty = item_view(make_classes(GOLD, {"z:merged": SAID["z:merged"]}))
     assert empty.never_right().tolist() == empty.always_right().tolist() == []

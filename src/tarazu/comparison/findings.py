@@ -7,8 +7,6 @@ that was looked at.
 
 from __future__ import annotations
 
-import numpy as np
-
 from tarazu.comparison.calibration import Calibration
 from tarazu.comparison.collapse import OneClass
 from tarazu.comparison.correctness import primary_entries
@@ -166,12 +164,11 @@ def _complement(failures: Failures) -> list[Text]:
     view = failures.items
     if len(view.entries) < 2:
         return []
-    first, second = sorted(view.best()[:2])
-    names = view.entries[first], view.entries[second]
-    one = next(pair for pair in failures.overlaps if (pair.a, pair.b) == names)
+    best = set(view.ranked()[:2])
+    one = next(pair for pair in failures.overlaps if {pair.a, pair.b} == best)
     if one.kappa is None:
         return []
-    best = max(one.both_right + len(one.fixed_by_a), one.both_right + len(one.fixed_by_b))
+    alone = one.both_right + max(len(one.fixed_by_a), len(one.fixed_by_b))
     return [
         Text(
             f"{one.a} and {one.b}, which are right most often, differ on "
@@ -179,13 +176,13 @@ def _complement(failures: Failures) -> list[Text]:
             f"{len(one.fixed_by_a):,} errors of {one.b}, and {one.b} fixes "
             f"{len(one.fixed_by_b):,} of {one.a} (agreement beyond chance κ = {one.kappa:.2f}). "
             f"One of them is right about {one.either_right:,}; the better one alone about "
-            f"{best:,}.",
+            f"{alone:,}.",
             f"{one.a} و {one.b} که بیش از همه درست‌اند، در "
             f"{len(one.fixed_by_a) + len(one.fixed_by_b):,} از {one.items:,} نمونه فرق دارند: "
             f"{one.a} {len(one.fixed_by_a):,} خطای {one.b} را جبران می‌کند و {one.b} "
             f"{len(one.fixed_by_b):,} خطای {one.a} را (توافقِ بیش از تصادف κ = {one.kappa:.2f}). "
             f"در {one.either_right:,} نمونه دست‌کم یکی درست است؛ بهترینِ آن دو به‌تنهایی در "
-            f"{best:,}.",
+            f"{alone:,}.",
         )
     ]
 
@@ -241,11 +238,12 @@ def _span_errors(failures: Failures) -> list[Text]:
     second is enough, although both were chosen by the same counts (Hung and Fithian 2019, *Annals
     of Statistics* 47(2), who show it for multinomial counts).
     """
-    shown = {answers.id for answers in primary_entries(failures.outcomes)}
-    ranked = [(one, *_two_commonest(one)) for one in failures.spans if one.entry in shown]
+    by_entry = {one.entry: one for one in failures.spans}
+    # The best entries come first: what a weak one gets wrong is hardly news.
+    best = [by_entry[name] for name in failures.items.ranked() if name in by_entry]
+    ranked = [(one, *_two_commonest(one)) for one in best]
     adjusted = holm([_commoner(one, a, b, failures.outcomes) for one, a, b in ranked])
     sure = [found for found, p in zip(ranked, adjusted, strict=True) if p < LEVEL]
-    sure.sort(key=lambda found: -found[0].counts(found[1]).mean())
     return [_commonest(one, kind) for one, kind, _ in sure[:MOST]]
 
 

@@ -52,9 +52,11 @@ class ItemView:
         alone = self.right.sum(axis=0) == 1
         return np.flatnonzero(alone & self.right[self.entries.index(entry)])
 
-    def best(self) -> Indices:
-        """Return the places of the entries, the one whose runs are right most often first."""
-        return np.argsort(-self.share.mean(axis=1), kind="stable")
+    def ranked(self) -> list[str]:
+        """Return the entries, the one whose runs are right most often first."""
+        # Sums of thirds that are equal may differ in the last bit.
+        order = np.argsort(-self.share.mean(axis=1).round(12), kind="stable")
+        return [self.entries[place] for place in order.tolist()]
 
     def division(self) -> Scores:
         """Return, per item, the share of pairs of entries of which one is right and one wrong."""

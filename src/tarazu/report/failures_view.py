@@ -130,7 +130,7 @@ def _pairs(failures: Failures, language: Language) -> list[str]:
         for i, name in enumerate(names)
     ]
     corner = Text("fixes ↓ of the errors of →", "جبران ↓ از خطاهای →").in_(language)
-    best = {view.entries[row] for row in view.best()[:_BEST].tolist()}
+    best = set(view.ranked()[:_BEST])
     chosen = [one for one in failures.overlaps if {one.a, one.b} <= best]
     rows = [
         [
