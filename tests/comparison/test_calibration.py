@@ -70,7 +70,7 @@ def test_bins_hold_equally_many_answers_and_never_more_than_fifteen():
     assert np.bincount(bin_numbers(confidence[:19])).tolist() == [19]
 
 
-@given(st.lists(st.sampled_from([0.4, 0.5, 0.6, 0.9]), min_size=1, max_size=200))
+@given(st.lists(st.sampled_from([0.4, 0.5, 0.6, 0.9]), min_size=40, max_size=120))
 def test_equal_confidences_share_a_bin_whatever_the_order(values):
     confidence = np.array(values)
     numbers = bin_numbers(confidence)
