@@ -56,13 +56,13 @@ def test_every_form_is_held_against_the_adapter_and_not_against_each_other():
 
 
 def test_seeds_are_matched_by_their_number():
-    said = {"q:main": [["a", "a"], ["b", "b"], ["a", "b"]], "q": [["b", "b"], ["a", "b"]]}
+    said = {"q:main": [["a", "a"], ["b", "b"], ["a", "b"]], "q": [["a", "a"], ["b", "b"], ["a", "b"]]}
     made = make_classes(["a", "a"], said, labels="ab")
-    later = replace(made.entries[1], seeds=(1, 2))
+    later = replace(made.entries[1], seeds=(9, 1, 2))
     (found,) = flips(replace(made, entries=(made.entries[0], later)))
     assert found.seeds == (1, 2)
     assert found.changed().tolist() == [0, 0]
-    apart = replace(later, seeds=(7, 8))
+    apart = replace(later, seeds=(7, 8, 9))
     assert flips(replace(made, entries=(made.entries[0], apart))) == []
 
 
