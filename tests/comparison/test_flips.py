@@ -56,7 +56,8 @@ def test_every_form_is_held_against_the_adapter_and_not_against_each_other():
 
 
 def test_seeds_are_matched_by_their_number():
-    said = {"q:main": [["a", "a"], ["b", "b"], ["a", "b"]], "q": [["a", "a"], ["b", "b"], ["a", "b"]]}
+    rows = [["a", "a"], ["b", "b"], ["a", "b"]]
+    said = {"q:main": rows, "q": rows}
     made = make_classes(["a", "a"], said, labels="ab")
     later = replace(made.entries[1], seeds=(9, 1, 2))
     (found,) = flips(replace(made, entries=(made.entries[0], later)))

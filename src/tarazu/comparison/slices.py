@@ -224,11 +224,13 @@ def _p_value(answers: Answers, scores: Scores, inside: Bools, clusters: Clusters
         _exchangeable(residuals.mean(axis=0), weights, clusters),
     )
     items /= clusters.items**2
-    variance = items + sample.seed_variance
+    # An estimated variance may be negative; the seeds' part is none then.
+    seeds = max(sample.seed_variance, 0.0)
+    variance = items + seeds
     if variance <= 0:
         return 1.0
     weight = items**2 / df
-    if sample.seeds > 1 and sample.seed_variance > 0:
+    if seeds > 0:
         weight += sample.between**2 / (sample.seeds - 1)
     statistic = abs(sample.mean) / math.sqrt(variance)
     return float(2 * t.sf(statistic, variance**2 / weight))
