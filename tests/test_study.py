@@ -210,6 +210,25 @@ def test_t17_unparsable_answers_are_counted_and_no_label(ran: Ran) -> None:
     assert any(none), "a random model's text should not look like a label"
 
 
+def test_t31_a_collapse_to_one_class_is_in_the_record_and_nothing_else_is(ran: Ran) -> None:
+    collapsed = 0
+    for entry in ENTRIES[:-1]:
+        table, answers = ran.table(entry), dict[tuple[str, str], set[str | None]]()
+        for variant, split, predicted in zip(
+            table["variant"], table["split"], table["predicted"], strict=True
+        ):
+            answers.setdefault((variant, split), set()).add(predicted)
+        expected = {
+            f"{variant} answers '{next(iter(found))}' to all of {split}"
+            for (variant, split), found in answers.items()
+            if len(found) == 1 and entry != "majority"
+        }
+        said = [event.message for event in ran.record(entry).events if event.kind == "collapsed"]
+        assert sorted(said) == sorted(expected), entry
+        collapsed += len(said)
+    assert collapsed, "of so many barely trained models one should answer always the same"
+
+
 def test_t19_both_merged_forms_are_evaluated_from_disk_and_compared_item_by_item(
     ran: Ran,
 ) -> None:

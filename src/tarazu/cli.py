@@ -34,7 +34,7 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override, such as training.epochs=1."),
 ]
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file (YAML).")]
-Format = Literal["table", "json", "csv", "markdown"]
+Format = Literal["table", "json", "csv", "latex", "markdown"]
 
 
 class Shell(TyperGroup):
@@ -131,7 +131,13 @@ def report(
     ] = "en",
 ) -> None:
     """Show the results in a folder."""
-    from tarazu.report.api import read_results, report_csv, report_json, report_markdown
+    from tarazu.report.api import (
+        read_results,
+        report_csv,
+        report_json,
+        report_latex,
+        report_markdown,
+    )
 
     results = read_results(folder)
     if form == "table":
@@ -140,6 +146,8 @@ def report(
         typer.echo(report_json(results))
     elif form == "csv":
         typer.echo(report_csv(results), nl=False)
+    elif form == "latex":
+        typer.echo(report_latex(results), nl=False)
     else:
         typer.echo(report_markdown(results, redacted=redacted, language=language), nl=False)
 

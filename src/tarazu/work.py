@@ -304,6 +304,7 @@ class _Neural:
             clip=value("clip"),
             select=value("select"),
             seed=self.request.spec.seed,
+            eval_batch_size=self.request.spec.eval_batch_size,
         )
 
     def _validation_metrics(self, learner: Learner, asking: Asking) -> dict[str, float]:

@@ -124,8 +124,30 @@ def test_t40_the_weights_of_the_best_epoch_are_restored(
     assert result.selected == best + 1
     for name, value in learner.named_trained():
         assert torch.equal(value, at_end[best][name]), name
-    again = mean_loss(learner, loss, validation, PLAN.batch_size)
+    again = mean_loss(learner, loss, validation, PLAN.eval_batch_size)
     assert again == pytest.approx(held_out[best], abs=1e-6)
+
+
+@pytest.mark.parametrize("method", ["full", "last-k", "lora", "p-tuning"])
+@pytest.mark.parametrize("kind", ["bert", "llama"])
+def test_t40_everything_trained_is_restored(
+    load: Load, data: Data, kind: TinyKind, method: str
+) -> None:
+    """Adapter, soft prompt, layers and head: nothing of the last epoch is left."""
+    loss, train = data(kind, 8)
+    _, validation = data(kind, 3, seed=1)
+    curve = iter([3.0, 1.0, 2.0, 4.0])
+
+    def told(learner: Learner, batch: Batch) -> Tensor:
+        return loss(learner, batch) if learner.training else torch.tensor(next(curve))
+
+    learner = load(kind, "classes" if kind == "bert" else "text", method=method)
+    ends: list[dict[str, Tensor]] = []
+    watch = Watch(metrics=lambda: ends.append(weights(learner)) or {})  # type: ignore[func-returns-value]
+    assert fit(learner, told, train, validation, replace(PLAN, epochs=4), watch).selected == 2
+    for name, value in learner.named_trained():
+        assert torch.equal(value, ends[1][name]), name
+        assert not torch.equal(value, ends[3][name]), name
 
 
 def test_the_last_epoch_is_kept_when_asked_for_or_without_validation(
@@ -268,6 +290,25 @@ def test_t35_validation_loss_is_over_terms_whatever_the_batches(load: Load, data
         / sum(train.terms),
         abs=1e-5,
     )
+
+
+def test_t35_validation_batches_do_not_follow_the_training_batches(load: Load, data: Data) -> None:
+    loss, train = data("bert", 16)
+    _, validation = data("bert", 10, seed=1)
+    seen: dict[int, list[list[int]]] = {}
+    for size in (2, 5, 16):
+        noted: list[list[int]] = []
+
+        def collate(rows: Sequence[int], noted: list[list[int]] = noted) -> Batch:
+            noted.append(list(rows))
+            return validation.collate(rows)
+
+        plan = replace(PLAN, epochs=1, batch_size=size, eval_batch_size=4)
+        learner = load("bert", "classes", method="lora")
+        fit(learner, loss, train, replace(validation, collate=collate), plan)
+        seen[size] = noted
+    assert seen[2] == seen[5] == seen[16]
+    assert [len(rows) for rows in seen[2]] == [4, 4, 2]
 
 
 def alone(train: Examples) -> list[Examples]:

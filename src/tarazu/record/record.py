@@ -138,8 +138,8 @@ class RunRecord(_Part):
     task: str
     labels: list[str] = []
     """The task's labels in the order of a prediction's scores; empty when answers are spans."""
-    primary_metric: str = "accuracy"
-    """The per-item metric by which methods are compared."""
+    primary_metric: str = ""
+    """The per-item metric by which methods are compared; empty in records that did not know it."""
     seed: int
     seeded: bool = True
     """Whether another seed could give another result; if not, one run is all there is to know."""

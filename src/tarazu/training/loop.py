@@ -36,7 +36,11 @@ class Examples:
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train; see `tarazu.record.spec.TrainingSpec` for the fields."""
+    """How to train; see `tarazu.record.spec.TrainingSpec` for the fields.
+
+    The validation loss has batches of `eval_batch_size`, whatever the training batches are: else
+    the chosen epoch would hang on them (trap T35).
+    """
 
     epochs: int
     batch_size: int
@@ -49,6 +53,7 @@ class Plan:
     clip: float
     select: str
     seed: int
+    eval_batch_size: int = 16
 
 
 @dataclass
@@ -137,7 +142,9 @@ def fit(
             done, total, terms = done + 1, total + value, terms + count
             watch.step(done, steps, epoch, value / max(count, 1))
         learner.eval()
-        held_out = mean_loss(learner, loss, validation, plan.batch_size) if validation else None
+        held_out = (
+            mean_loss(learner, loss, validation, plan.eval_batch_size) if validation else None
+        )
         results.append(EpochResult(epoch, total / max(terms, 1), held_out, watch.metrics()))
         keeper.offer(results[-1])
     return Fit(results, keeper.restore(), plan.epochs * sum(train.lengths))
