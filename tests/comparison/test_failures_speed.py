@@ -30,7 +30,7 @@ def test_a_large_study_takes_seconds(kind):
         contexts = tuple(" ".join(rng.choice(words, 150)) for _ in range(ITEMS))
         texts = {"context": contexts}
         made = make_spans([[g] for g in gold], said, slices=slices, groups=groups, texts=texts)
-    start = time.perf_counter()
+    start = time.process_time()
     failures = analyse(made)
     findings(made, failures)
-    assert time.perf_counter() - start < 15
+    assert time.process_time() - start < 15  # of the processor, however busy the machine is
