@@ -112,7 +112,8 @@ def test_order_of_the_study(make):
 def test_json_has_the_promised_keys(make, failed):
     report = json.loads(json_report([make(), failed()]))
     assert set(report) == {
-        "study", "runs", "entries", "comparisons", "groups", "sizes", "break_even", "notes",
+        "study", "runs", "entries", "comparisons", "groups", "sizes", "break_even",
+        "costs", "fronts", "notes",
     }  # fmt: skip
     assert report["study"] == "small"
     assert report["runs"][0]["schema"] == 1

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from tarazu.comparison.compare import Comparison, compare_all
 from tarazu.comparison.entries import current, in_study_order
 from tarazu.comparison.exposure import exposures
+from tarazu.comparison.failures import Failures, analyse
 from tarazu.comparison.outcomes import Outcomes, read_outcomes
 from tarazu.errors import bad
 from tarazu.record.ledger import FILE, read_ledgers
@@ -59,6 +60,13 @@ class Results:
         """The entries held against each other, for each split by its primary metric first."""
         chosen = self.study.get("comparison", {})
         return compare_all(self.outcomes, ComparisonSpec.model_validate(chosen).margin)
+
+    @cached_property
+    def failures(self) -> list[Failures]:
+        """Who gets what wrong, by test split."""
+        by_design = {record.entry for record in self.records if record.method == "majority"}
+        language = self.records[0].spec.language
+        return [analyse(one, language=language, by_design=by_design) for one in self.outcomes]
 
     @cached_property
     def below(self) -> list[str]:
@@ -126,6 +134,7 @@ def report_markdown(results: Results, *, redacted: bool = False, language: Langu
         redacted=redacted or asked,
         language=language,
         below=results.below,
+        failures=results.failures,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from tarazu.comparison.costs import costs, fronts
 from tarazu.comparison.entries import EntryResult, entries
 from tarazu.comparison.sizes import break_even, learning_curves
 
@@ -24,7 +25,8 @@ def json_report(
     """Return results as JSON.
 
     The keys are ``study``, ``runs``, ``entries``, ``comparisons``, ``groups``, ``sizes`` (a
-    learning curve per entry where there are several training sizes), ``break_even`` and ``notes``.
+    learning curve per entry where there are several training sizes), ``break_even``, ``costs``,
+    ``fronts`` (entries that no other one beats without costing more) and ``notes``.
 
     Args:
         records: All records of a study.
@@ -43,6 +45,8 @@ def json_report(
         "groups": [_groups(one) for one in comparisons],
         "sizes": [asdict(curve) for curve in curves],
         "break_even": [asdict(one) for one in break_even(curves)],
+        "costs": [asdict(one) for one in costs(records)],
+        "fronts": fronts(records),
         "notes": list(below),
     }
     return to_json(report)

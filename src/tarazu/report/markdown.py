@@ -11,8 +11,10 @@ from tarazu.comparison.entries import EntryResult, current, entries, metric_orde
 from tarazu.comparison.spread import Spread
 from tarazu.report.columns import best_rows, columns, splits
 from tarazu.report.compared import pairs_table, summary
+from tarazu.report.costs_view import costs_view
 from tarazu.report.dynamics import read_dynamics
 from tarazu.report.explanation import settings_table
+from tarazu.report.failures_view import failures_view
 from tarazu.report.notes import caption, footnotes
 from tarazu.report.numbers import NOTHING, loss, percent
 from tarazu.report.plain import markdown_inline, markdown_table, one_line
@@ -22,6 +24,7 @@ from tarazu.text import Language
 
 if TYPE_CHECKING:
     from tarazu.comparison.compare import Comparison
+    from tarazu.comparison.failures import Failures
     from tarazu.record.record import RunRecord
 
 
@@ -32,6 +35,7 @@ def markdown(
     redacted: bool = False,
     language: Language = "en",
     below: Sequence[str] = (),
+    failures: Sequence[Failures] = (),
 ) -> str:
     """Return the report of a study as Markdown.
 
@@ -41,6 +45,7 @@ def markdown(
         redacted: Leave the text of the data set out; item ids stand for it.
         language: Language of the reading of the dynamics.
         below: Further lines below the table.
+        failures: Who gets what wrong, by test split.
     """
     used = current(records)
     rows = entries(records)
@@ -50,6 +55,10 @@ def markdown(
     parts = [f"# {study}", f"Task: {task}", *_results(rows, foot, comparisons, language)]
     parts += _section("Every two entries", _pairs(comparisons))
     parts += _section("Training sizes", size_tables(records))
+    parts += _section("Costs", costs_view(records, language))
+    for one in failures:
+        view = failures_view(one, redacted=redacted, language=language)
+        parts += _section(f"Failures on {markdown_inline(one.outcomes.split)}", view)
     parts += _section("Losses by epoch", _losses(used, language))
     parts += _section("Other forms of the trained models", _variants(rows))
     parts += _section("Prompts", _prompts(used, redacted))
