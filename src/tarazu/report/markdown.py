@@ -15,6 +15,7 @@ from tarazu.report.notes import caption, footnotes
 from tarazu.report.numbers import NOTHING, loss, percent
 from tarazu.report.plain import markdown_inline, markdown_table, one_line
 from tarazu.report.prompts import prompt_text
+from tarazu.report.tuning import tuning_parts
 from tarazu.text import Language
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def markdown(
     parts += _section("Losses by epoch", _losses(used, language))
     parts += _section("Other forms of the trained models", _variants(rows))
     parts += _section("Prompts", _prompts(used, redacted))
+    parts += _section("Tuning", tuning_parts(records, language))
     parts += _section("Hyperparameters", _settings(used))
     parts += _section("What happened", _events(used))
     parts += _section("Running it again", _again(used))
