@@ -293,17 +293,17 @@ def test_tuning_is_read_and_overridden(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tuning", "place", "words"),
     [
-        ("{}", "study.yaml:22", "must give either 'trials' or 'seconds'"),
-        ("{trials: 4, seconds: 9}", "study.yaml:22", "must give either 'trials' or 'seconds'"),
-        ("4", "study.yaml:22", "must be a mapping"),
-        ("{trials: 0}", "study.yaml:22", "must be above 0"),
-        ("{trials: 1001}", "study.yaml:22", "must be at most 1000"),
-        ("{trials: '4'}", "study.yaml:22", "must be a whole number"),
-        ("{seconds: -1}", "study.yaml:22", "must be above 0"),
-        ("{trials: 4, sampler: random}", "study.yaml:22", "must be 'qmc'"),
-        ("{trials: 4, pruning: 1}", "study.yaml:22", "must be true or false"),
-        ("{trails: 4}", "study.yaml:22", "Did you mean 'trials'?"),
-        ("{trials: 4, seed: 1}", "study.yaml:22", "must not be one of the study's seeds"),
+        ("{}", "study.yaml:20", "must give either 'trials' or 'seconds'"),
+        ("{trials: 4, seconds: 9}", "study.yaml:20", "must give either 'trials' or 'seconds'"),
+        ("4", "study.yaml:20", "must be a mapping"),
+        ("{trials: 0}", "study.yaml:20", "must be above 0"),
+        ("{trials: 1001}", "study.yaml:20", "must be at most 1000"),
+        ("{trials: '4'}", "study.yaml:20", "must be a whole number"),
+        ("{seconds: -1}", "study.yaml:20", "must be above 0"),
+        ("{trials: 4, sampler: random}", "study.yaml:20", "must be 'qmc'"),
+        ("{trials: 4, pruning: 1}", "study.yaml:20", "must be true or false"),
+        ("{trails: 4}", "study.yaml:20", "Did you mean 'trials'?"),
+        ("{trials: 4, seed: 1}", "study.yaml:20", "must not be one of the study's seeds"),
     ],
 )
 def test_mistakes_in_tuning_are_told_like_all_others(

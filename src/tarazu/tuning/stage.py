@@ -153,15 +153,13 @@ class Stage:
                     told = f"rung {index + 1}, trial {place + 1} of {rung.trials}"
                 spec, done = search.job(place, index).spec, finished.get(len(trials), False)
                 trials.append(planned(spec, done, self.splits, self.infos, told))
-        return trials, [self._slot(job) for job in self._room(search, choice)]
-
-    def _room(self, search: Search, choice: Choice | None) -> list[Job]:
-        """Return the final runs; as many as there can be while the choice is open."""
         seeds = self.study.spec.seeds
         if choice is not None:
-            return search.finals(choice, seeds)
+            return trials, [self._slot(job) for job in search.finals(choice, seeds)]
+        # While the choice is open there is room for as many final runs as there can be.
         possible = [Choice("", winner=number) for number in range(len(search.trials))]
-        return max((search.finals(one, seeds) for one in possible), key=len)
+        room = max((search.finals(one, seeds) for one in possible), key=len)
+        return trials, [planned(j.spec, False, self.splits, self.infos) for j in room]
 
     def _slot(self, job: Job, trial: str = "") -> PlannedRun:
         found = self.store.find(content_key(job.spec), settled=bool(trial))
