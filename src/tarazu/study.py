@@ -257,10 +257,7 @@ def _run_all(
     if study.spec.tuning is not None:
         return Stage(study, entries, specs, infos, splits, store, listener, make).run()
     listener.planned(
-        [
-            planned(spec, store.find(content_key(spec)) is not None, splits, infos)
-            for spec in specs
-        ]
+        [planned(spec, store.find(content_key(spec)) is not None, splits, infos) for spec in specs]
     )
     return [make(Job(spec), index) for index, spec in enumerate(specs)]
 

@@ -29,9 +29,7 @@ TRIALS = st.lists(st.tuples(SCORES, LOSSES), min_size=1, max_size=12).map(
         (9, [(0.25, 9), (0.5, 5), (1.0, 3)]),
     ],
 )
-def test_the_better_half_rounded_up_goes_on(
-    trials: int, expected: list[tuple[float, int]]
-) -> None:
+def test_the_better_half_rounded_up_goes_on(trials: int, expected: list[tuple[float, int]]) -> None:
     assert [(rung.share, rung.trials) for rung in rungs(trials, pruning=True)] == expected
 
 

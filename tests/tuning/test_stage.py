@@ -228,9 +228,7 @@ def test_pruning_compares_all_trials_at_each_rung(place: Path, tmp_path: Path, f
     assert {r.spec.share for r in off.records} == {1.0}
 
 
-def test_the_winners_settings_are_used_and_say_why(
-    place: Path, tmp_path: Path, fake: Fake
-) -> None:
+def test_the_winners_settings_are_used_and_say_why(place: Path, tmp_path: Path, fake: Fake) -> None:
     result = study(place, tmp_path)
     changed = 0
     for entry in SEARCHED:
@@ -265,9 +263,7 @@ def test_what_the_study_fixes_is_not_searched(place: Path, tmp_path: Path, fake:
             assert record.hyperparameters["dropout"].chosen_by == "command line"
 
 
-def test_t30_a_trial_is_given_nothing_of_the_tests(
-    place: Path, tmp_path: Path, fake: Fake
-) -> None:
+def test_t30_a_trial_is_given_nothing_of_the_tests(place: Path, tmp_path: Path, fake: Fake) -> None:
     result = study(place, tmp_path / "outfolder")
     assert fake.trials()
     words = [b"Zanzibar", b"secretfile", b"outfolder"]  # where the items are kept, test and all
@@ -387,7 +383,9 @@ def test_when_all_trials_fail_the_defaults_are_used_and_it_is_said(
             assert event.kind == "tuning"
             assert "none of 5 trials" in event.message
             assert "out of luck" in event.message
-            by = {s.chosen_by for n, s in final.hyperparameters.items() if n in final.tuned.searched}
+            by = {
+                s.chosen_by for n, s in final.hyperparameters.items() if n in final.tuned.searched
+            }
             assert by == {"default"}
     # Told once, also when the finished runs are taken again.
     assert [e.kind for e in study(place, tmp_path, only=["lora"]).records[-1].events] == ["tuning"]

@@ -73,4 +73,3 @@ def trained(scale: Scale, reason: str, source: str, **more: Range | Choices) -> 
 def dropped_out(source: str) -> Choices:
     """Return the dropouts of an adapter's input that are worth trying."""
     return Choices((0.0, 0.05, 0.1), "Small data over-fit, but short training may not", source)
-

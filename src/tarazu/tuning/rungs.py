@@ -1,8 +1,8 @@
 """Pruning at synchronous rungs: all trials of an entry reach a rung before any goes on.
 
-Successive halving (Jamieson and Talwalkar 2016, arXiv 1502.07943) with three rungs: after a quarter
-of its updates, after half of them, and at the end. Which trials go on is a function of all scores of
-the rung, so the order in which they came in plays no part.
+Successive halving (Jamieson and Talwalkar 2016, arXiv 1502.07943) with three rungs: after a
+quarter of its updates, after half of them, and at the end. Which trials go on is a function of all
+scores of the rung, so the order in which they came in plays no part.
 """
 
 from __future__ import annotations
