@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.console import Console
+
 from tarazu.comparison.entries import entries
 from tarazu.record.key import content_key
 from tarazu.record.record import RunRecord, Searched, Trial, Tuned
 from tarazu.record.spec import Setting
 from tarazu.report.markdown import markdown
 from tarazu.report.notes import footnotes
+from tarazu.report.table import FinalTable
 from tarazu.testing.records import make_record
 
 SEARCHED = {
@@ -61,6 +64,15 @@ def test_the_section_shows_budget_trials_knobs_and_the_expected_best() -> None:
     assert "1: 43.3, " in section
     assert ", 6: 54.0." in section
     assert "trials of plain" not in section.lower()
+
+
+def test_trials_without_a_final_run_are_no_results() -> None:
+    trials = [record for record in records() if record.stage == "trial"]
+    assert "No run is done." in markdown(trials)
+    console = Console(width=100)
+    with console.capture() as shown:
+        console.print(FinalTable(trials))
+    assert shown.get().strip() == "No run is done."
 
 
 def test_without_tuning_there_is_no_section() -> None:

@@ -81,7 +81,7 @@ def search(info: ModelInfo | None, task: Task, knobs: LastKKnobs) -> Space:
         more["k"] = Choices(
             tuple(sorted(k for k in numbers if 1 <= k <= info.layers)),
             "From one layer to half of them; with all it would be full fine-tuning",
-            "Lee et al. 2019, arXiv 1911.03090, figure 2",
+            "Lee et al. 2019, arXiv 1911.03090",
         )
     reason = "Twice full fine-tuning's: fewer weights move, so each may move further"
     return trained(full_scale(info).times(2), reason, FULL_SOURCE, **more)

@@ -53,6 +53,8 @@ def _section(title: str, parts: list[str]) -> list[str]:
 
 def _results(rows: list[EntryResult], records: Sequence[RunRecord]) -> list[str]:
     parts = ["## Results"]
+    if not rows:
+        return [*parts, "No run is done."]
     for split, shown in splits(rows):
         kept = columns(shown)
         best = [best_rows(column, shown) for column in kept]

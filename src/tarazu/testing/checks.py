@@ -13,22 +13,14 @@ Each check takes one value and raises `AssertionError` with the reason. With pyt
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from tarazu.data.item import Item
-from tarazu.methods._method import (
-    Choices,
-    ExplainContext,
-    FitContext,
-    Knobs,
-    Method,
-    Space,
-    search_nothing,
-)
+from tarazu.methods._method import ExplainContext, FitContext, Knobs, Method, search_nothing
 from tarazu.record.spec import TrainingSpec
 from tarazu.tasks._task import Task
 from tarazu.testing.cases import (
@@ -43,6 +35,7 @@ from tarazu.testing.cases import (
     train,
     trained_tensors,
 )
+from tarazu.testing.spaces import check_search_fits, check_space
 from tarazu.text import Text
 
 _PERSIAN = re.compile(r"[\u0600-\u06ff]")
@@ -94,55 +87,6 @@ def check_search_is_declared(method: Method) -> None:
     )
     if method.nothing_to_tune is not None:
         _said(method.nothing_to_tune, "nothing_to_tune")
-
-
-def check_search_fits(case: Case) -> None:
-    """What is searched are settings of the method, around its defaults, all of them usable."""
-    space = case.method.search(case.info, case.task, case.knobs)
-    settings = case.knobs.model_dump(mode="json")
-    if case.method.trains:
-        settings |= {n: d.value for n, d in case.method.defaults(case.info, case.task).items()}
-    check_space(space, settings)
-    for values in _corners(space, settings):
-        knobs = {n: v for n, v in values.items() if n in case.method.knobs.model_fields}
-        reason = case.method.supports(case.info, case.task, case.method.knobs(**knobs))
-        assert reason is None, f"search: {values} cannot be used: {reason}"
-        TrainingSpec.model_validate({n: v for n, v in values.items() if n not in knobs})
-    if case.method.trains:
-        rate = space["learning_rate"]
-        assert not isinstance(rate, Choices), "learning_rate must be searched over a range"
-        assert rate.log, "learning_rate must be searched on a logarithmic scale"
-
-
-def check_space(space: Space, settings: Mapping[str, Any]) -> None:
-    """Each part of a space has reason and source, is not empty, and holds the default.
-
-    Args:
-        space: What is searched.
-        settings: The settings of the method with their default values.
-    """
-    for name, item in space.items():
-        assert name in settings, f"search: '{name}' is no setting of the method"
-        assert item.reason.strip(), f"search: {name} has no reason"
-        assert item.source.strip(), f"search: {name} has no source"
-        default = settings[name]
-        if isinstance(item, Choices):
-            assert len(item.values) > 1, f"search: {name} leaves no choice"
-            assert len(set(item.values)) == len(item.values), f"search: {name} repeats a value"
-            assert default in item.values, f"search: {name} lacks the default {default}"
-        else:
-            assert item.low < item.high, f"search: {name} is empty"
-            assert not item.log or item.low > 0, f"search: {name} has no logarithm"
-            inside = default is None or item.low <= default <= item.high
-            assert inside, f"search: {name} lacks the default {default}"
-
-
-def _corners(space: Space, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield settings with one of them changed, to every value or to both ends."""
-    for name, item in space.items():
-        ends = item.values if isinstance(item, Choices) else (item.at(0.0), item.at(1.0))
-        for value in ends:
-            yield {**settings, name: value}
 
 
 def _fields(knobs: type[BaseModel], above: str) -> Iterator[tuple[str, Any]]:
