@@ -112,6 +112,6 @@ def _effect(knob: KnobEffect) -> list[str]:
 def _expected(entry: EntryTuning) -> str:
     shown = ", ".join(f"{n}: {100 * best:.1f}" for n, best in enumerate(entry.expected_best, 1))
     return (
-        f"Expected best validation {markdown_inline(entry.metric)} (%) of n trials at the same point "
+        f"Expected best validation {markdown_inline(entry.metric)} (%) of n trials at this point "
         f"(Dodge et al. 2019): {shown}."
     )
