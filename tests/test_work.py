@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -299,3 +300,38 @@ def test_t15_without_validation_nothing_else_is_taken_in_its_place(make: Make) -
     work = do(make("full", "bert", splits, epochs=2))
     assert [(e.validation_loss, e.metrics) for e in work.epochs] == [(None, {})] * 2
     assert work.selected_epoch == 2
+
+
+def as_trial(request: Request, share: float = 1.0) -> Request:
+    splits = Splits(request.splits.train, request.splits.validation, {})
+    spec = request.spec.model_copy(update={"share": share})
+    return replace(request, spec=spec, splits=splits, stage="trial")
+
+
+@pytest.mark.parametrize(("method", "kind"), [("full", "bert"), ("qlora-text", "llama")])
+def test_t30_a_trial_answers_all_validation_items_and_keeps_no_weights(
+    make: Make, method: str, kind: TinyKind
+) -> None:
+    request = make(method, kind, epochs=1, validate_rows=1)
+    work = do(as_trial(request))
+    assert [p.item_id for p in work.predictions] == [i.id for i in request.splits.validation]
+    assert {p.split for p in work.predictions} == {"validation"}
+    assert all(epoch.metrics == {} for epoch in work.epochs)
+    assert work.variants == []
+    assert list(request.scratch.iterdir()) == []
+
+
+def test_a_trial_without_a_model_answers_validation_items_too(make: Make) -> None:
+    request = make("tfidf", None)
+    work = do(as_trial(request))
+    assert [p.item_id for p in work.predictions] == [i.id for i in request.splits.validation]
+
+
+def test_a_trial_that_is_stopped_early_is_the_beginning_of_the_whole_one(make: Make) -> None:
+    whole = do(as_trial(make("full", "bert", epochs=2, scratch="whole")))
+    half = do(as_trial(make("full", "bert", epochs=2, scratch="half"), share=0.5))
+    assert [epoch.epoch for epoch in half.epochs] == [1]
+    assert half.epochs[0] == whole.epochs[0]
+    quarter = do(as_trial(make("full", "bert", epochs=2, scratch="quarter"), share=0.25))
+    assert quarter.epochs[0].train_loss != half.epochs[0].train_loss
+    assert quarter.phases["train"].tokens < half.phases["train"].tokens

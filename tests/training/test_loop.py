@@ -212,6 +212,56 @@ def test_loss_that_is_not_finite_names_step_batch_and_rate(
     assert "at learning rate 0.025" in message
 
 
+@pytest.mark.parametrize("select", ["best", "last"])
+def test_weights_broken_by_the_last_update_stop_the_run(
+    load: Load, data: Data, monkeypatch: pytest.MonkeyPatch, select: str
+) -> None:
+    loss, train = data("bert")
+    monkeypatch.setattr("tarazu.training.loop.mean_loss", lambda *arguments: math.nan)
+    with pytest.raises(BadInput, match=r"step 4: the loss must be finite, but got nan on validat"):
+        fit(load("bert", "classes", method="lora"), loss, train, train,
+            replace(PLAN, epochs=1, select=select))  # fmt: skip
+
+
+def test_a_head_with_a_rate_of_its_own_is_named_too(load: Load, data: Data) -> None:
+    loss, train = data("bert")
+
+    def broken(learner: Learner, batch: Batch) -> Tensor:
+        summed: Tensor = loss(learner, batch)
+        return summed * math.nan
+
+    plan = replace(PLAN, learning_rate=0.25, head_learning_rate=0.003)
+    with pytest.raises(BadInput) as error:
+        fit(load("bert", "classes", method="lora"), broken, train, None, plan)
+    assert "0.25" in str(error.value)
+    assert "0.003" in str(error.value)
+
+
+@pytest.mark.parametrize(("share", "updates"), [(0.25, 2), (0.3, 3), (0.5, 4), (1.0, 8)])
+def test_a_share_is_the_beginning_of_the_whole_training(
+    load: Load, data: Data, share: float, updates: int
+) -> None:
+    """Same batches, same learning rates, same losses: the schedule is that of the whole."""
+    loss, train = data("bert", 15)
+    plan = replace(PLAN, warmup=0.3, schedule="linear", select="last")
+    traces: list[list[tuple[int, int, float]]] = []
+    found = []
+    for part in (1.0, share):
+        heard: list[tuple[int, int, float]] = []
+        watch = Watch(lambda done, total, epoch, value: heard.append((done, epoch, value)))  # noqa: B023
+        learner = no_dropout(load("bert", "classes", method="lora"))
+        found.append(fit(learner, loss, train, train, replace(plan, share=part), watch))
+        traces.append(heard)
+    whole, cut = traces
+    assert len(whole) == 8
+    assert cut == whole[:updates]
+    assert len(found[1].epochs) == math.ceil(updates / 4)
+    if updates == 4:
+        assert found[1].epochs[0] == found[0].epochs[0]
+        assert found[1].tokens == sum(train.lengths)
+    assert found[0].tokens == 2 * sum(train.lengths)
+
+
 def test_loss_falls_and_only_trained_parameters_move(load: Load, data: Data) -> None:
     loss, train = data("gpt2", 12)
     learner = load("gpt2", "text", method="lora", dropout=0.0)

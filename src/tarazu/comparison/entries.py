@@ -60,6 +60,9 @@ class EntryResult:
         events: What happened, as pairs of kind and message, each once.
         contamination: Reasons to think that the model has seen the data.
         tuned: Whether hyperparameters were searched.
+        trials: How many settings were tried.
+        nothing_to_tune: Why there was nothing to search in a study that tunes, by language; empty
+            where something was, or where the study does not tune.
         failures: Runs of the entry that failed.
     """
 
@@ -86,6 +89,8 @@ class EntryResult:
     events: tuple[tuple[str, str], ...] = ()
     contamination: tuple[str, ...] = ()
     tuned: bool = False
+    trials: int = 0
+    nothing_to_tune: Mapping[str, str] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -112,6 +117,8 @@ class EntryResult:
             "flips_against": self.flips_against,
             "contamination": list(self.contamination),
             "tuned": self.tuned,
+            "trials": self.trials,
+            "nothing_to_tune": dict(self.nothing_to_tune),
             "failed": [{"seed": item.seed, "reason": item.reason} for item in self.failures],
         }
 
@@ -203,7 +210,6 @@ def entries(records: Sequence[RunRecord]) -> list[EntryResult]:
         Entries in the order of the records: the primary form first, then the others. An entry
         whose runs all failed has no metrics, but its failures.
     """
-    tuned = {(record.entry, record.model) for record in records if record.stage == "trial"}
     groups: dict[tuple[str, str | None], list[RunRecord]] = defaultdict(list)
     for record in current(records):
         groups[record.entry, record.model].append(record)
@@ -211,7 +217,7 @@ def entries(records: Sequence[RunRecord]) -> list[EntryResult]:
     found: list[EntryResult] = []
     for (entry, model), runs in groups.items():
         identifier = entry if names.count(entry) == 1 or model is None else f"{entry}@{model}"
-        found += _entry(identifier, runs, (entry, model) in tuned)
+        found += _entry(identifier, runs)
     return found
 
 
@@ -221,7 +227,7 @@ def _settings(record: RunRecord, *, of_any_size: bool = False) -> str:
     return content_key(record.spec.model_copy(update={"seed": 0, "inputs": inputs}))
 
 
-def _entry(identifier: str, runs: list[RunRecord], tuned: bool) -> list[EntryResult]:
+def _entry(identifier: str, runs: list[RunRecord]) -> list[EntryResult]:
     runs = sorted(runs, key=lambda run: run.seed)
     failures = tuple(
         Failure(run.seed, run.error or "no reason recorded")
@@ -235,15 +241,34 @@ def _entry(identifier: str, runs: list[RunRecord], tuned: bool) -> list[EntryRes
                 forms[result.variant, result.split].append((run, result))
     first = runs[0]
     if not forms:
-        return [EntryResult(identifier, first.entry, first.method, first.model, failures=failures)]
+        return [
+            EntryResult(
+                identifier,
+                first.entry,
+                first.method,
+                first.model,
+                failures=failures,
+                **_tuning(first),
+            )
+        ]
     ordered = sorted(forms.items(), key=lambda form: form[0][0] != first.primary_variant)
-    return [_form(identifier, pairs, tuned, failures) for _, pairs in ordered]
+    return [_form(identifier, pairs, failures) for _, pairs in ordered]
+
+
+def _tuning(record: RunRecord) -> dict[str, Any]:
+    """Return what a final run says of its tuning. All seeds of an entry say the same."""
+    if record.tuned is None:
+        return {}
+    return {
+        "tuned": record.tuned.trials > 0,
+        "trials": record.tuned.trials,
+        "nothing_to_tune": record.tuned.nothing,
+    }
 
 
 def _form(
     identifier: str,
     pairs: list[tuple[RunRecord, VariantResult]],
-    tuned: bool,
     failures: tuple[Failure, ...],
 ) -> EntryResult:
     runs = [run for run, _ in pairs]
@@ -275,8 +300,8 @@ def _form(
         flips_against=result.flips_against,
         events=_unique((event.kind, event.message) for run in runs for event in run.events),
         contamination=_unique(why for run in runs for why in run.attribution.contamination),
-        tuned=tuned,
         failures=failures,
+        **_tuning(first),
     )
 
 

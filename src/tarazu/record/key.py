@@ -51,4 +51,6 @@ def content_key(spec: RunSpec) -> str:
         # The files identify the model; where they were fetched from does not.
         value["model_spec"] = {"kind": spec.model_spec.kind, "pooling": spec.model_spec.pooling}
     value["data"] = {"seed": spec.data.seed}
+    if spec.share == 1:  # a whole run is the same whether or not others are stopped early
+        del value["share"]
     return sha256_text(canonical_json(value))

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from tarazu.text import Language
 
@@ -163,6 +170,29 @@ class ReportSpec(Spec):
     """``redacted`` leaves the text of the data set out and shows item ids instead."""
 
 
+class TuningSpec(Spec):
+    """How many settings of every entry are tried. They are judged on validation items alone."""
+
+    trials: PositiveInt | None = Field(default=None, le=1000)
+    """Trials of every entry; the first one is the method's default settings."""
+    seconds: float | None = Field(default=None, gt=0)
+    """Instead of `trials`: about how long all trials of the study may take together. One trial of
+    every entry is measured, and the number of trials that follows is recorded and kept."""
+    sampler: Literal["qmc"] = "qmc"
+    """A scrambled Sobol sequence, addressed by the number of the trial."""
+    pruning: bool = True
+    """Stop the worse half of the trials after a quarter, and again after half, of their updates."""
+    seed: int = 1000
+    """Of the sequence, and of the training of every trial. It must not be one of the study's
+    seeds: a final run would repeat the run that was chosen, luck included."""
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> TuningSpec:
+        if (self.trials is None) == (self.seconds is None):
+            raise ValueError("must give either 'trials' or 'seconds'")
+        return self
+
+
 class StudySpec(Spec):
     """One study: which methods are compared on which task, with which models and data."""
 
@@ -182,8 +212,8 @@ class StudySpec(Spec):
     """Entries: what is compared. ``method:`` defaults to the key."""
     seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
     """One run per entry, model and seed."""
-    tuning: None = None
-    """Hyperparameter search; null means untuned, and the table says so."""
+    tuning: TuningSpec | None = None
+    """Hyperparameter search, equal for all entries; null means untuned, and the table says so."""
     compute: ComputeSpec = ComputeSpec()
     """Device, precision, threads."""
     comparison: ComparisonSpec = ComparisonSpec()
@@ -201,7 +231,7 @@ class Setting(Spec):
     """Why this value."""
     source: str
     """Paper, documentation or measurement behind the reason."""
-    chosen_by: Literal["default", "study", "entry", "command line"]
+    chosen_by: Literal["default", "study", "entry", "command line", "tuning"]
     """Who chose it."""
 
 
@@ -237,6 +267,8 @@ class RunSpec(Spec):
     dtype: str
     threads: int
     eval_batch_size: int
+    share: float = Field(default=1.0, gt=0, le=1)
+    """Share of the planned updates after which a trial stops; the schedule is that of the whole."""
 
     @property
     def train_rows(self) -> int | None:

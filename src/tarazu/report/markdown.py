@@ -20,6 +20,7 @@ from tarazu.report.numbers import NOTHING, loss, percent
 from tarazu.report.plain import markdown_inline, markdown_table, one_line
 from tarazu.report.prompts import prompt_text
 from tarazu.report.sizes import size_tables
+from tarazu.report.tuning import tuning_parts
 from tarazu.text import Language
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def markdown(
     parts += _section("Losses by epoch", _losses(used, language))
     parts += _section("Other forms of the trained models", _variants(rows))
     parts += _section("Prompts", _prompts(used, redacted))
+    parts += _section("Tuning", tuning_parts(records, language))
     parts += _section("Hyperparameters", _settings(used))
     parts += _section("What happened", _events(used))
     parts += _section("Running it again", _again(used))
@@ -79,6 +81,8 @@ def _results(
     language: Language,
 ) -> list[str]:
     parts = ["## Results"]
+    if not rows:
+        return [*parts, "No run is done."]
     for split, shown in splits(rows):
         comparison = leading(comparisons, split)
         kept = columns(shown, comparison)

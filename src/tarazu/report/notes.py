@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 _REASON_LENGTH = 160
 # Events that change how a result is to be read; the others stand in the Markdown report.
-_TELLING = {"collapsed": "collapsed to one class", "diverged": "diverged"}
+_TELLING = {
+    "collapsed": "collapsed to one class",
+    "diverged": "diverged",
+    "tuning": "no trial came to its end: default settings",
+}
 
 
 def notes(entry: EntryResult) -> list[str]:
@@ -91,8 +95,16 @@ def caption(rows: Iterable[EntryResult]) -> str:
 
 def _protocol(rows: list[EntryResult]) -> list[str]:
     found = ["Bold: the highest mean, which does not say that the difference is significant."]
-    untuned = [row.entry for row in rows if row.seeds and not row.tuned]
-    if untuned and len(untuned) == len([row for row in rows if row.seeds]):
+    done = [row for row in rows if row.seeds]
+    nothing = dict.fromkeys(one_line(row.entry) for row in done if row.nothing_to_tune)
+    untuned = [row.entry for row in done if not row.tuned and not row.nothing_to_tune]
+    if any(row.tuned for row in done):
+        counts = sorted({row.trials for row in done if row.tuned})
+        fewer = " (fewer where there were fewer settings to try)" if len(counts) > 1 else ""
+        found.append(f"Tuned on validation: {counts[-1]:,} trials of every entry{fewer}.")
+    if nothing:
+        found.append(f"Nothing to tune: {', '.join(nothing)}.")
+    if untuned and len(untuned) == len(done):
         found.append("Untuned: no hyperparameter was searched.")
     elif untuned:
         found.append(f"Untuned: {', '.join(map(one_line, dict.fromkeys(untuned)))}.")

@@ -52,7 +52,7 @@ class FinalTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render one table per split, then the foot."""
-        if not self._records:
+        if not any(record.stage == "final" for record in self._records):
             yield Text("No run is done.")
             return
         study = one_line(self._records[0].spec.study)
