@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tarazu.comparison.compare import Comparison, Interval, Pair
+from tarazu.comparison.result import Comparison, Interval, Pair
 from tarazu.report.numbers import NOTHING
 from tarazu.report.plain import markdown_inline, markdown_table, one_line
 from tarazu.text import Language, Text
