@@ -62,8 +62,8 @@ def _results(rows: list[EntryResult], records: Sequence[RunRecord]) -> list[str]
         numeric = {index for index, column in enumerate(kept) if column.numeric}
         headings = [markdown_inline(column.heading) for column in kept]
         parts += [f"### {markdown_inline(split)}"] if split else []
-        parts += [markdown_table(headings, body, numeric), markdown_inline(caption(shown))]
-    foot = "\n".join(f"- {markdown_inline(line)}" for line in footnotes(records))
+        parts += [markdown_table(headings, body, numeric), markdown_inline(caption(shown).en)]
+    foot = "\n".join(f"- {markdown_inline(line.en)}" for line in footnotes(records))
     return [*parts, foot] if foot else parts
 
 

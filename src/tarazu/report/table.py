@@ -51,10 +51,10 @@ class FinalTable:
             every = columns(rows)
             kept = fitting(every, rows, options.max_width)
             yield _table(kept, rows)
-            yield Text(caption(rows), style="dim")
+            yield Text(caption(rows).en, style="dim")
             yield from _notes_below(every, kept, rows)
         for line in footnotes(self._records):
-            yield Text(line, style="dim")
+            yield Text(line.en, style="dim")
 
 
 def fitting(every: list[Column], rows: Sequence[EntryResult], width: int) -> list[Column]:
@@ -109,4 +109,4 @@ def _notes_below(
     if len(kept) < len(every) and not any(column.heading == NOTES for column in kept):
         for row in rows:
             if notes(row):
-                yield Text(f"{one_line(row.id)}: {'; '.join(notes(row))}")
+                yield Text(f"{one_line(row.id)}: {'; '.join(note.en for note in notes(row))}")

@@ -1,0 +1,139 @@
+"""The failure browser: every item, and who answers it right. The page's script shows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tarazu.report.html.slice_names import slice_name, slice_value
+from tarazu.report.html.source import Source
+from tarazu.report.html.words import BROWSER_WORDS
+from tarazu.report.html.writer import Writer
+from tarazu.report.metric_names import metric_name
+from tarazu.report.plain import plain
+
+if TYPE_CHECKING:
+    from tarazu.comparison.outcomes import Answers, Outcomes
+
+_LEFT_OUT = -2
+_UNPARSABLE = -1
+
+
+def browser_data(source: Source, write: Writer) -> dict[str, Any] | None:
+    """Return what the browser shows; None when there are no answers to show.
+
+    Texts stand once in a table and are referred to by their number: answers repeat.
+
+    Returns:
+        ``words``, ``digits``, ``texts`` (the table), and ``splits``, each with ``items`` column by
+        column and ``entries`` with scores (0 … 100, mean over seeds) and answers by seed.
+    """
+    if not source.outcomes:
+        return None
+    texts = _Texts()
+    splits = [_split(outcomes, source.redacted, texts, write) for outcomes in source.outcomes]
+    return {
+        "words": {key: write.say(key) for key in BROWSER_WORDS},
+        "persian": write.language == "fa",
+        "splits": splits,
+        "texts": texts.known,
+    }
+
+
+def as_script(data: dict[str, Any]) -> str:
+    """Return data as JSON that no text in it can end: no ``<``, ``>``, ``&`` or line separator."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+class _Texts:
+    """Texts by number, each kept once."""
+
+    def __init__(self) -> None:
+        self.known: list[str] = []
+        self._places: dict[str, int] = {}
+
+    def place(self, text: str) -> int:
+        """Return the number of a text."""
+        text = plain(text)
+        if text not in self._places:
+            self._places[text] = len(self.known)
+            self.known.append(text)
+        return self._places[text]
+
+
+def _split(outcomes: Outcomes, redacted: bool, texts: _Texts, write: Writer) -> dict[str, Any]:
+    labelled = bool(outcomes.labels)
+    # A span is a piece of the data set's text, a label is not.
+    hide = redacted and not labelled
+    return {
+        "name": outcomes.split,
+        "metric": write.text(metric_name(outcomes.primary_metric)),
+        "labelled": labelled,
+        "redacted": redacted,
+        "ids": [plain(identifier) for identifier in outcomes.item_ids],
+        "gold": [
+            [] if hide else [texts.place(gold) for gold in dict.fromkeys(golds)]
+            for golds in outcomes.gold
+        ],
+        "slices": [
+            _slice(name, values, texts, write) for name, values in outcomes.slices.items()
+        ],
+        "fields": []
+        if redacted
+        else [
+            {"name": plain(name), "values": [texts.place(text) for text in values]}
+            for name, values in outcomes.texts.items()
+        ],
+        "entries": [
+            _entry(answers, outcomes, redacted, texts) for answers in outcomes.entries
+        ],
+    }
+
+
+def _slice(
+    name: str, values: Sequence[str | None], texts: _Texts, write: Writer
+) -> dict[str, Any]:
+    shown = {value: slice_value(value, write) for value in values if value is not None}
+    return {
+        "name": slice_name(name, write),
+        "values": [_UNPARSABLE if value is None else texts.place(shown[value]) for value in values],
+    }
+
+
+def _entry(
+    answers: Answers, outcomes: Outcomes, redacted: bool, texts: _Texts
+) -> dict[str, Any]:
+    scores = 100 * np.nanmean(answers.metrics[outcomes.primary_metric], axis=0)
+    entry: dict[str, Any] = {
+        "name": plain(answers.id),
+        "seeds": list(answers.seeds),
+        "scores": [round(float(score)) if np.isfinite(score) else None for score in scores],
+        "answers": [
+            [_answer(answer, outcomes, redacted, texts) for answer in row]
+            for row in answers.predicted
+        ],
+    }
+    if not redacted:
+        entry["raw"] = [
+            [
+                texts.place(raw) if raw and raw != answer else _UNPARSABLE
+                for raw, answer in zip(raws, row, strict=True)
+            ]
+            for raws, row in zip(answers.raw, answers.predicted, strict=True)
+        ]
+    return entry
+
+
+def _answer(answer: str | None, outcomes: Outcomes, redacted: bool, texts: _Texts) -> int:
+    """Return the number of an answer; in a redacted page only labels are shown."""
+    if answer is None:
+        return _UNPARSABLE
+    if redacted and answer not in outcomes.labels:
+        return _LEFT_OUT
+    return texts.place(answer)

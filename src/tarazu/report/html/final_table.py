@@ -1,0 +1,168 @@
+"""The final table (requirement N13), with everything by which entries are weighed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tarazu.comparison.entries import EntryResult, metric_order
+from tarazu.report.columns import splits, top_rows
+from tarazu.report.html.parts import Cell, Heading, Row, Table, name, number, words
+from tarazu.report.html.source import Source
+from tarazu.report.html.standing import Standing
+from tarazu.report.html.writer import Writer
+from tarazu.report.metric_names import metric_name
+from tarazu.report.notes import caption, footnotes, notes
+from tarazu.report.numbers import NOTHING
+
+Make = Callable[[EntryResult], Cell]
+_EMPTY = Cell("", kind="number")
+
+
+@dataclass(frozen=True)
+class _Column:
+    heading: Heading
+    cell: Make
+
+
+def final_tables(source: Source, write: Writer) -> list[tuple[str, Table]]:
+    """Build the final table of each test split.
+
+    Returns:
+        Pairs of a split's name and its table; the name is empty when no run is done.
+    """
+    return [
+        (split, _table(source, split, rows, write)) for split, rows in splits(list(source.rows))
+    ]
+
+
+def foot(source: Source, write: Writer) -> list[str]:
+    """Return what must be said below the tables."""
+    return [write.text(line) for line in footnotes(source.records)]
+
+
+def _table(source: Source, split: str, rows: Sequence[EntryResult], write: Writer) -> Table:
+    columns = _columns(source, split, rows, write)
+    return Table(
+        tuple(column.heading for column in columns),
+        tuple(Row(tuple(column.cell(row) for column in columns), _style(row)) for row in rows),
+        write.say("table_title", split=write.name(split)),
+        sortable=True,
+        notes=(write.text(caption(rows)),),
+    )
+
+
+def _style(row: EntryResult) -> str:
+    if not row.metrics:
+        return "failed"
+    return "" if row.primary else "other"
+
+
+def _columns(
+    source: Source, split: str, rows: Sequence[EntryResult], write: Writer
+) -> list[_Column]:
+    standing = source.standings.get(split)
+    found = [_Column(Heading(write.say("entry")), _entry)]
+    if any(row.model for row in rows):
+        model = _Column(Heading(write.say("model")), lambda row: name(row.model or NOTHING))
+        found.append(model)
+    leading = source.metric(split)
+    for metric in _metrics(rows, leading):
+        found.append(_metric(metric, rows, write))
+        if metric == leading and standing is not None:
+            found += _of_the_standing(standing, write)
+    found += _costs(rows, write)
+    found.append(_trials(source, write))
+    if any(notes(row) for row in rows):
+        heading = Heading(write.say("notes"))
+        separator = "؛ " if write.language == "fa" else "; "
+        found.append(
+            _Column(heading, lambda row: words(separator.join(map(write.text, notes(row)))))
+        )
+    return found
+
+
+def _metrics(rows: Sequence[EntryResult], leading: str | None) -> list[str]:
+    names = metric_order(metric for row in rows for metric in row.metrics)
+    return sorted(names, key=lambda metric: metric != leading)
+
+
+def _entry(row: EntryResult) -> Cell:
+    return name(row.id if row.primary else f"{row.entry} ↳ {row.variant}")
+
+
+def _metric(metric: str, rows: Sequence[EntryResult], write: Writer) -> _Column:
+    def mean(row: EntryResult) -> float | None:
+        return row.metrics[metric].mean if metric in row.metrics else None
+
+    best = top_rows(mean, rows)
+    heading = write.say("in_percent", metric=write.text(metric_name(metric)))
+    return _Column(
+        Heading(heading, numeric=True),
+        lambda row: Cell(
+            write.spread(row.metrics.get(metric)), mean(row), "number", strong=row.id in best
+        ),
+    )
+
+
+def _of_the_standing(standing: Standing, write: Writer) -> list[_Column]:
+    def interval(row: EntryResult) -> Cell:
+        known = standing.intervals.get(row.id)
+        return number(write.interval(known.low, known.high), known.low) if known else _EMPTY
+
+    def letters(row: EntryResult) -> Cell:
+        text = standing.letters.get(row.id, "")
+        return Cell(text, sort=text or None, kind="name")
+
+    group = Heading(write.say("group"), about=write.say("group_about"))
+    return [
+        _Column(Heading(write.say("interval_95"), numeric=True), interval),
+        _Column(group, letters),
+    ]
+
+
+def _costs(rows: Sequence[EntryResult], write: Writer) -> list[_Column]:
+    def column(
+        key: str, value: Callable[[EntryResult], float | None], show: Callable[[float], str]
+    ) -> _Column:
+        def cell(row: EntryResult) -> Cell:
+            if not row.primary:  # it comes out of the same run
+                return _EMPTY
+            found = value(row)
+            return number(NOTHING if found is None else show(found), found)
+
+        return _Column(Heading(write.say(key), numeric=True), cell)
+
+    found = [
+        column("trained", _counted("trained"), write.number),
+        column("head", _counted("head"), write.number),
+        column("training", lambda row: row.seconds_by_phase.get("train"), write.duration),
+        column("whole_run", lambda row: row.seconds, write.duration),
+        column("memory", lambda row: row.peak_memory_bytes, lambda v: write.size(int(v))),
+    ]
+    if any(row.peak_device_bytes for row in rows):
+        device = column(
+            "device_memory", lambda row: row.peak_device_bytes, lambda v: write.size(int(v))
+        )
+        found.append(device)
+    found.append(column("deployed", _counted("deployed_bytes"), lambda v: write.size(int(v))))
+    return found
+
+
+def _counted(what: str) -> Callable[[EntryResult], float | None]:
+    return lambda row: getattr(row.parameters, what) if row.parameters else None
+
+
+def _trials(source: Source, write: Writer) -> _Column:
+    counts = Counter(
+        (record.entry, record.model) for record in source.records if record.stage == "trial"
+    )
+
+    def cell(row: EntryResult) -> Cell:
+        if not row.primary:
+            return _EMPTY
+        count = counts[row.entry, row.model]
+        return number(write.number(count), count)
+
+    return _Column(Heading(write.say("trials"), True, write.say("trials_about")), cell)

@@ -1,0 +1,125 @@
+"""Words and numbers in the language of the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import datetime
+
+from tarazu.comparison.spread import Spread
+from tarazu.report import numbers
+from tarazu.report.html.words import MONTHS, UNITS, WORDS
+from tarazu.report.numbers import NOTHING
+from tarazu.report.persian import formula, isolated, persian_numbers, persian_signs
+from tarazu.report.plain import one_line
+from tarazu.text import Language, Text
+
+
+class Writer:
+    """Writes for one page.
+
+    Args:
+        language: Language of the page.
+    """
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        self._persian = language == "fa"
+
+    def say(self, key: str, /, **values: str) -> str:
+        """Return words of the page.
+
+        Args:
+            key: A key of `WORDS`.
+            **values: What its placeholders stand for, ready to be shown.
+
+        Raises:
+            KeyError: There are no such words.
+        """
+        words = self.text(WORDS[key])
+        return words.format(**values) if values else words
+
+    def text(self, text: Text) -> str:
+        """Return a text of the report, with the numbers of its language."""
+        return persian_numbers(text.fa) if self._persian else text.en
+
+    def name(self, name: object) -> str:
+        """Return a name for use in a sentence; it keeps its own direction."""
+        return isolated(name) if self._persian else one_line(name)
+
+    def listed(self, parts: Iterable[str]) -> str:
+        """Return parts as a list in a sentence."""
+        return ("، " if self._persian else ", ").join(parts)
+
+    def number(self, value: float, decimals: int = 0) -> str:
+        """Return a number with grouped digits."""
+        return self._signs(f"{value:,.{decimals}f}") if math.isfinite(value) else NOTHING
+
+    def digits(self, text: str) -> str:
+        """Return digits that are no quantity, such as a year or a version, without grouping."""
+        return self._signs(text)
+
+    def percent(self, share: float | None, decimals: int = 1) -> str:
+        """Return a share in percent, without the sign."""
+        if share is None or not math.isfinite(share):
+            return NOTHING
+        return self.number(100 * share, decimals)
+
+    def share(self, share: float, decimals: int = 1) -> str:
+        """Return a share in percent, with the sign."""
+        number = self.percent(share, decimals)
+        return f"{number}٪" if self._persian else f"{number} %"
+
+    def spread(self, spread: Spread | None) -> str:
+        """Return mean ± standard deviation in percent."""
+        return self._formula(numbers.percent(spread))
+
+    def interval(self, low: float, high: float) -> str:
+        """Return an interval in percent."""
+        ends = f"{100 * low:.1f}; {100 * high:.1f}" if self._persian else (
+            f"{100 * low:.1f}, {100 * high:.1f}"
+        )  # fmt: skip
+        return self._formula(f"[{ends}]")
+
+    def difference(self, value: float) -> str:
+        """Return a difference in points, with its sign."""
+        return self._formula(f"{100 * value:+.1f}".replace("-", "−"))
+
+    def p_value(self, value: float) -> str:
+        """Return a p-value; very small ones only by their bound."""
+        return self._formula("< 0.001" if value < 0.001 else f"{value:.3f}")
+
+    def loss(self, value: float | None) -> str:
+        """Return a loss."""
+        return self._formula(numbers.loss(value))
+
+    def duration(self, seconds: float | None) -> str:
+        """Return a time such as ``3 min 05 s``."""
+        return self._units(numbers.duration(seconds))
+
+    def size(self, count: int | None) -> str:
+        """Return a number of bytes such as ``1.2 GB``."""
+        return self._units(numbers.size(count))
+
+    def date(self, stamp: str) -> str:
+        """Return the day of an ISO 8601 time stamp; what is none stays as it is."""
+        try:
+            day = datetime.fromisoformat(stamp)
+        except ValueError:
+            return one_line(stamp)
+        month = MONTHS[day.month - 1].in_(self.language)
+        return f"{self._signs(str(day.day))} {month} {self._signs(str(day.year))}"
+
+    def _signs(self, number: str) -> str:
+        return persian_signs(number) if self._persian else number
+
+    def _formula(self, text: str) -> str:
+        if not self._persian or text == NOTHING:
+            return text
+        return formula(persian_signs(text).replace("; ", " ، "))
+
+    def _units(self, text: str) -> str:
+        if not self._persian:
+            return text
+        parts = (UNITS.get(part, part) for part in text.split(" "))
+        return persian_signs(" ".join(parts))
