@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -22,7 +22,7 @@ from tarazu.errors import BadInput, bad
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from tarazu.record.record import RunRecord
+    from tarazu.report.api import Results
 
 RUN_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 DEBUG = "TARAZU_DEBUG"
@@ -103,6 +103,7 @@ def run(
     """Run a study and show its table. Finished runs are skipped."""
     from rich.console import Console
 
+    from tarazu.report.api import read_results
     from tarazu.report.complaints import complain
     from tarazu.report.progress_view import ProgressView
     from tarazu.study import run_study
@@ -112,7 +113,7 @@ def run(
         result = run_study(
             study, out=out, only=only or [], overrides=overrides or [], listener=view
         )
-    _print_table(result.records)
+    _print_table(read_results(result.folder).only(result.records))
     complain(f"Records: {result.folder}")
     if result.failed:
         raise typer.Exit(RUN_FAILED)
@@ -134,7 +135,7 @@ def report(
 
     results = read_results(folder)
     if form == "table":
-        _print_table(results.records)
+        _print_table(results)
     elif form == "json":
         typer.echo(report_json(results))
     else:
@@ -203,10 +204,10 @@ def _print(*what: RenderableType) -> None:
     Console().print(*what)
 
 
-def _print_table(records: Sequence[RunRecord]) -> None:
+def _print_table(results: Results) -> None:
     from tarazu.report.table import FinalTable
 
-    _print(FinalTable(records))
+    _print(FinalTable(results.records, results.comparisons))
 
 
 def _print_listing(headings: list[str], rows: list[list[str]]) -> None:

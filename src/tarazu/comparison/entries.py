@@ -45,6 +45,7 @@ class EntryResult:
         split: The split; None when every run failed.
         primary: Whether this form stands for the entry in the comparison.
         seeds: Seeds of the runs that are done.
+        keys: Content keys of those runs.
         n: Items per run.
         metrics: By name, over seeds.
         parameters: Of the first seed; they do not depend on it.
@@ -70,6 +71,7 @@ class EntryResult:
     split: str | None = None
     primary: bool = True
     seeds: tuple[int, ...] = ()
+    keys: tuple[str, ...] = ()
     n: int = 0
     metrics: Mapping[str, Spread] = field(default_factory=dict)
     parameters: Parameters | None = None
@@ -232,6 +234,7 @@ def _form(
         split=result.split,
         primary=primary,
         seeds=tuple(run.seed for run in runs),
+        keys=tuple(run.key for run in runs),
         n=result.n,
         metrics=_metrics(results),
         parameters=first.parameters,

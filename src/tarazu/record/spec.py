@@ -137,6 +137,14 @@ class ComputeSpec(Spec):
     """Runs at a time."""
 
 
+class ComparisonSpec(Spec):
+    """How entries are held against each other."""
+
+    margin: float = Field(default=0.03, gt=0, lt=1)
+    """A difference of the primary metric that does not matter to you, as a share (0.03 is three
+    points): two entries are called equivalent when the data show that they differ by less."""
+
+
 class ReportSpec(Spec):
     """How results are shown."""
 
@@ -169,6 +177,8 @@ class StudySpec(Spec):
     """Hyperparameter search; null means untuned, and the table says so."""
     compute: ComputeSpec = ComputeSpec()
     """Device, precision, threads."""
+    comparison: ComparisonSpec = ComparisonSpec()
+    """What counts as no difference."""
     report: ReportSpec = ReportSpec()
     """Languages and redaction."""
 

@@ -236,9 +236,16 @@ class Store:
         """Return the predictions of a run, in their order."""
         return _read_table(self.run_folder(record) / "predictions.parquet")
 
+    def has_items(self, record: RunRecord) -> bool:
+        """Return whether the items that a run was given are kept here."""
+        return self._items_file(record).is_file()
+
     def read_items(self, record: RunRecord) -> pa.Table:
         """Return the items that a run was given."""
-        return _read_table(self._data / data_id(record.spec.inputs) / "items.parquet")
+        return _read_table(self._items_file(record))
+
+    def _items_file(self, record: RunRecord) -> Path:
+        return self._data / data_id(record.spec.inputs) / "items.parquet"
 
 
 def _as_text(record: RunRecord) -> str:

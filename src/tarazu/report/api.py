@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from tarazu.comparison.compare import Comparison, compare_all
 from tarazu.comparison.entries import in_study_order
+from tarazu.comparison.outcomes import Outcomes, read_outcomes
 from tarazu.errors import bad
 from tarazu.record.record import RunRecord
+from tarazu.record.spec import ComparisonSpec
 from tarazu.record.store import Store
 from tarazu.report.json_report import json_report
 from tarazu.report.markdown import markdown
@@ -25,10 +29,31 @@ class Results:
     Attributes:
         records: All records, in the order of the study.
         study: The resolved study; empty when the folder has none.
+        store: The folder.
     """
 
     records: list[RunRecord]
     study: Mapping[str, Any]
+    store: Store
+
+    def only(self, records: Sequence[RunRecord]) -> Results:
+        """Return the results of some of the runs.
+
+        Args:
+            records: The runs.
+        """
+        return Results(list(records), self.study, self.store)
+
+    @cached_property
+    def outcomes(self) -> list[Outcomes]:
+        """The answers of all entries by test split."""
+        return read_outcomes(self.store, self.records)
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """The entries held against each other, for each split by its primary metric first."""
+        chosen = self.study.get("comparison", {})
+        return compare_all(self.outcomes, ComparisonSpec.model_validate(chosen).margin)
 
 
 def read_results(folder: str | Path) -> Results:
@@ -49,12 +74,12 @@ def read_results(folder: str | Path) -> Results:
         remedy = "Run a study with `tarazu run STUDY --out DIR` first."
         raise bad(str(folder), "must hold the records of a study", "none", remedy)
     study = store.read_study() if (folder / "study.json").is_file() else {}
-    return Results(in_study_order(records, study), study)
+    return Results(in_study_order(records, study), study, store)
 
 
 def report_json(results: Results) -> str:
     """Return results as JSON."""
-    return json_report(results.records)
+    return json_report(results.records, results.comparisons)
 
 
 def report_markdown(results: Results, *, redacted: bool = False, language: Language = "en") -> str:
@@ -66,7 +91,9 @@ def report_markdown(results: Results, *, redacted: bool = False, language: Langu
         language: Language of the reading of the dynamics.
     """
     asked = results.study.get("report", {}).get("text") == "redacted"
-    return markdown(results.records, redacted=redacted or asked, language=language)
+    return markdown(
+        results.records, results.comparisons, redacted=redacted or asked, language=language
+    )
 
 
 def report(
@@ -98,5 +125,5 @@ def report(
 
     console = Console(width=_WIDTH, no_color=True, force_terminal=False)
     with console.capture() as capture:
-        console.print(FinalTable(results.records))
+        console.print(FinalTable(results.records, results.comparisons))
     return capture.get()

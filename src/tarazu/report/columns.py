@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tarazu.comparison.entries import EntryResult, metric_order
+from tarazu.report.compared import interval_text
 from tarazu.report.notes import notes
 from tarazu.report.numbers import NOTHING, duration, percent, size
 from tarazu.report.plain import one_line
+
+if TYPE_CHECKING:
+    from tarazu.comparison.compare import Comparison
 
 NOTES = "Notes"
 _HEADINGS = {"accuracy": "Accuracy %", "f1": "F1 %", "em": "EM %", "exact_match": "EM %"}
@@ -35,17 +40,21 @@ class Column:
     best: Callable[[EntryResult], float | None] = lambda entry: None
 
 
-def columns(rows: Sequence[EntryResult]) -> list[Column]:
+def columns(rows: Sequence[EntryResult], comparison: Comparison | None = None) -> list[Column]:
     """Return the columns that say something about these rows.
 
     Args:
         rows: The entries of one table.
+        comparison: The entries held against each other by their primary metric.
     """
     found = [Column("Entry", _name, numeric=False)]
     if len({row.model for row in rows}) > 1:
         model = Column("Model", lambda row: one_line(row.model or NOTHING), numeric=False, keep=4)
         found.append(model)
-    found += map(_metric, metric_order(name for row in rows for name in row.metrics))
+    for name in metric_order(name for row in rows for name in row.metrics):
+        found.append(_metric(name))
+        if comparison is not None and comparison.metric == name and comparison.pairs:
+            found += _compared(comparison)
     found += [
         Column("Trained + head", _trained, keep=9),
         Column("Training", _training, keep=8),
@@ -96,6 +105,16 @@ def _metric(name: str) -> Column:
     heading = _HEADINGS.get(name, f"{one_line(name).replace('_', ' ')} %")
     keep = None if name in _MAIN_METRICS else 1
     return Column(heading, lambda row: percent(row.metrics.get(name)), keep=keep, best=mean)
+
+
+def _compared(comparison: Comparison) -> list[Column]:
+    def ends(row: EntryResult) -> str:
+        return interval_text(comparison.intervals.get(row.id))
+
+    def group(row: EntryResult) -> str:
+        return comparison.letters.get(row.id, "")
+
+    return [Column("95 %", ends, keep=6), Column("Group", group, numeric=False, keep=10)]
 
 
 def _name(row: EntryResult) -> str:

@@ -7,24 +7,74 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tarazu.comparison.entries import entries
+from tarazu.comparison.entries import EntryResult, entries
 
 if TYPE_CHECKING:
+    from tarazu.comparison.compare import Comparison, Pair
     from tarazu.record.record import RunRecord
 
 
-def json_report(records: Sequence[RunRecord]) -> str:
-    """Return ``{"study", "runs", "entries"}`` as JSON.
+def json_report(records: Sequence[RunRecord], comparisons: Sequence[Comparison] = ()) -> str:
+    """Return ``{"study", "runs", "entries", "comparisons", "groups"}`` as JSON.
 
     Args:
         records: All records of a study.
+        comparisons: Its entries held against each other.
     """
     report = {
         "study": records[0].spec.study if records else None,
         "runs": [record.model_dump(mode="json", by_alias=True) for record in records],
-        "entries": [entry.to_json() for entry in entries(records)],
+        "entries": [
+            {**entry.to_json(), "ci95": _intervals(entry, comparisons)}
+            for entry in entries(records)
+        ],
+        "comparisons": [_pair(pair, one.split) for one in comparisons for pair in one.pairs],
+        "groups": [_groups(one) for one in comparisons],
     }
     return to_json(report)
+
+
+def _intervals(
+    entry: EntryResult, comparisons: Sequence[Comparison]
+) -> dict[str, list[float | None]]:
+    """Return the ends of the 95 % interval by metric."""
+    return {
+        one.metric: [one.intervals[entry.id].low, one.intervals[entry.id].high]
+        for one in comparisons
+        if one.split == entry.split and entry.id in one.intervals
+    }
+
+
+def _pair(pair: Pair, split: str) -> dict[str, Any]:
+    return {
+        "a": pair.a,
+        "b": pair.b,
+        "split": split,
+        "metric": pair.metric,
+        "difference": pair.difference,
+        "ci95": [pair.low, pair.high],
+        "p_value": pair.p_value,
+        "p_holm": pair.p_holm,
+        "p_equivalent": pair.p_equivalent,
+        "separable": pair.separable,
+        "equivalent": pair.equivalent,
+        "test": pair.test,
+    }
+
+
+def _groups(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "split": comparison.split,
+        "metric": comparison.metric,
+        "items": comparison.items,
+        "clusters": comparison.clusters,
+        "margin": comparison.margin,
+        "groups": comparison.groups(),
+        "letters": dict(comparison.letters),
+        "detectable": comparison.detectable,
+        "detectable_holm": comparison.detectable_holm,
+        "warnings": [warning.en for warning in comparison.warnings],
+    }
 
 
 def to_json(value: Any) -> str:

@@ -6,9 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tarazu.comparison.compare import leading
 from tarazu.comparison.entries import EntryResult, current, entries, metric_order
 from tarazu.comparison.spread import Spread
 from tarazu.report.columns import best_rows, columns, splits
+from tarazu.report.compared import pairs_table, summary
 from tarazu.report.dynamics import read_dynamics
 from tarazu.report.explanation import settings_table
 from tarazu.report.notes import caption, footnotes
@@ -18,16 +20,22 @@ from tarazu.report.prompts import prompt_text
 from tarazu.text import Language
 
 if TYPE_CHECKING:
+    from tarazu.comparison.compare import Comparison
     from tarazu.record.record import RunRecord
 
 
 def markdown(
-    records: Sequence[RunRecord], *, redacted: bool = False, language: Language = "en"
+    records: Sequence[RunRecord],
+    comparisons: Sequence[Comparison] = (),
+    *,
+    redacted: bool = False,
+    language: Language = "en",
 ) -> str:
     """Return the report of a study as Markdown.
 
     Args:
         records: All records of the study.
+        comparisons: Its entries held against each other.
         redacted: Leave the text of the data set out; item ids stand for it.
         language: Language of the reading of the dynamics.
     """
@@ -35,7 +43,8 @@ def markdown(
     rows = entries(records)
     study = markdown_inline(records[0].spec.study) if records else ""
     task = markdown_inline(records[0].task) if records else ""
-    parts = [f"# {study}", f"Task: {task}", *_results(rows, records)]
+    parts = [f"# {study}", f"Task: {task}", *_results(rows, records, comparisons, language)]
+    parts += _section("Every two entries", _pairs(comparisons))
     parts += _section("Losses by epoch", _losses(used, language))
     parts += _section("Other forms of the trained models", _variants(rows))
     parts += _section("Prompts", _prompts(used, redacted))
@@ -49,10 +58,16 @@ def _section(title: str, parts: list[str]) -> list[str]:
     return [f"## {title}", *parts] if parts else []
 
 
-def _results(rows: list[EntryResult], records: Sequence[RunRecord]) -> list[str]:
+def _results(
+    rows: list[EntryResult],
+    records: Sequence[RunRecord],
+    comparisons: Sequence[Comparison],
+    language: Language,
+) -> list[str]:
     parts = ["## Results"]
     for split, shown in splits(rows):
-        kept = columns(shown)
+        comparison = leading(comparisons, split)
+        kept = columns(shown, comparison)
         best = [best_rows(column, shown) for column in kept]
         body = []
         for row in shown:
@@ -62,9 +77,28 @@ def _results(rows: list[EntryResult], records: Sequence[RunRecord]) -> list[str]
         numeric = {index for index, column in enumerate(kept) if column.numeric}
         headings = [markdown_inline(column.heading) for column in kept]
         parts += [f"### {markdown_inline(split)}"] if split else []
+<<<<<<< HEAD
         parts += [markdown_table(headings, body, numeric), markdown_inline(caption(shown).en)]
     foot = "\n".join(f"- {markdown_inline(line.en)}" for line in footnotes(records))
+=======
+        parts += [markdown_table(headings, body, numeric), markdown_inline(caption(shown))]
+        told = summary(comparison, language) if comparison is not None else []
+        parts += ["\n".join(f"- {markdown_inline(line)}" for line in told)] if told else []
+    foot = "\n".join(f"- {markdown_inline(line)}" for line in footnotes(records))
+>>>>>>> main
     return [*parts, foot] if foot else parts
+
+
+def _pairs(comparisons: Sequence[Comparison]) -> list[str]:
+    parts = []
+    for split in dict.fromkeys(one.split for one in comparisons):
+        comparison = leading(comparisons, split)
+        if comparison is not None and comparison.pairs:
+            parts += [
+                f"### {markdown_inline(split)}: {markdown_inline(comparison.metric)}",
+                pairs_table(comparison),
+            ]
+    return parts
 
 
 def _losses(used: list[RunRecord], language: Language) -> list[str]:

@@ -167,7 +167,7 @@ def _older(records: Sequence[RunRecord], used: list[RunRecord]) -> list[Text]:
     return [
         Text(
             f"Left out: {left_out} runs with older settings of the same entries.",
-            f"کنار گذاشته: {left_out} اجرا با تنظیم‌های پیشینِ همین گزینه‌ها.",
+            f"کنار گذاشته: {left_out} اجرا با تنظیم‌های پیشینِ همین روش‌ها.",
         )
     ]
 
@@ -181,7 +181,7 @@ def _unequal_items(used: list[RunRecord]) -> list[Text]:
     return [
         Text(
             f"Not comparable: the entries were scored on different items of '{one_line(split)}'.",
-            f"سنجش‌ناپذیر: گزینه‌ها روی نمونه‌های متفاوتی از {isolated(split)} سنجیده شده‌اند.",
+            f"سنجش‌ناپذیر: روش‌ها روی نمونه‌های متفاوتی از {isolated(split)} سنجیده شده‌اند.",
         )
         for split, found in hashes.items()
         if len(found) > 1

@@ -11,12 +11,15 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from tarazu.comparison.compare import leading
 from tarazu.comparison.entries import EntryResult, entries
 from tarazu.report.columns import NOTES, Column, best_rows, columns, splits
+from tarazu.report.compared import summary
 from tarazu.report.notes import caption, footnotes, notes
 from tarazu.report.plain import one_line
 
 if TYPE_CHECKING:
+    from tarazu.comparison.compare import Comparison
     from tarazu.record.record import RunRecord
 
 # A column's padding on both sides, and the separator.
@@ -33,10 +36,14 @@ class FinalTable:
 
     Args:
         records: All records of the study.
+        comparisons: Its entries held against each other.
     """
 
-    def __init__(self, records: Sequence[RunRecord]) -> None:
+    def __init__(
+        self, records: Sequence[RunRecord], comparisons: Sequence[Comparison] = ()
+    ) -> None:
         self._records = records
+        self._comparisons = comparisons
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render one table per split, then the foot."""
@@ -48,10 +55,13 @@ class FinalTable:
         for split, rows in splits(entries(self._records)):
             title = " · ".join(part for part in (study, task, one_line(split)) if part)
             yield Text(title, style="bold")
-            every = columns(rows)
+            comparison = leading(self._comparisons, split)
+            every = columns(rows, comparison)
             kept = fitting(every, rows, options.max_width)
             yield _table(kept, rows)
             yield Text(caption(rows).en, style="dim")
+            for line in summary(comparison) if comparison is not None else ():
+                yield Text(line, style="dim")
             yield from _notes_below(every, kept, rows)
         for line in footnotes(self._records):
             yield Text(line.en, style="dim")

@@ -1,0 +1,151 @@
+"""What entries cost beside their quality: time, tokens, memory, size, and the front of all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from tarazu.comparison.entries import current
+
+if TYPE_CHECKING:
+    from tarazu.record.record import Phase, RunRecord
+
+# Phases by what a user waits for. What is not named here belongs to none of them.
+_STEPS = {
+    "load": ("load",),
+    "train": ("tokenise", "train", "validate"),
+    "evaluate": ("evaluate",),
+    "merge": ("merge",),
+}
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one entry costs, in its primary form.
+
+    Attributes:
+        entry: The entry's id.
+        model: Its model.
+        seconds: Mean over seeds by step: ``load``, ``tune`` (all trials together), ``train``
+            (tokenising and validation included), ``evaluate``, ``merge``.
+        train_tokens_per_second: Tokens that training read, padding left out; None without training.
+        evaluate_tokens_per_second: Tokens that answering read.
+        seconds_per_thousand: Seconds to answer a thousand items, loading left out.
+        memory: Largest resident memory by step in bytes.
+        device_memory: Largest memory reserved on an accelerator by step in bytes.
+        trained: Trained parameters, head included.
+        deployed_bytes: Size of what must be stored beside the shared base.
+    """
+
+    entry: str
+    model: str | None
+    seconds: Mapping[str, float]
+    train_tokens_per_second: float | None
+    evaluate_tokens_per_second: float | None
+    seconds_per_thousand: float | None
+    memory: Mapping[str, int]
+    device_memory: Mapping[str, int]
+    trained: int | None
+    deployed_bytes: int | None
+
+    @property
+    def total_seconds(self) -> float:
+        """All steps together."""
+        return sum(self.seconds.values())
+
+
+def costs(records: Sequence[RunRecord]) -> list[Costs]:
+    """Return what each entry costs, in the order of the records.
+
+    Args:
+        records: All records of a study, trials included.
+    """
+    groups: dict[tuple[str, str | None], list[RunRecord]] = {}
+    for record in current(records):
+        if record.status == "done":
+            groups.setdefault((record.entry, record.model), []).append(record)
+    trials: dict[tuple[str, str | None], float] = {}
+    for record in records:
+        if record.stage == "trial":
+            place = (record.entry, record.model)
+            spent = sum(phase.seconds for phase in record.measured.values())
+            trials[place] = trials.get(place, 0.0) + spent
+    return [_costs(runs, trials.get(place, 0.0)) for place, runs in groups.items()]
+
+
+def _costs(runs: Sequence[RunRecord], tuning: float) -> Costs:
+    first = runs[0]
+    steps = [_by_step(run) for run in runs]
+    seconds = {
+        step: fmean(sum(phase.seconds for phase in run.get(step, ())) for run in steps)
+        for step in _STEPS
+    }
+    answered = _answered(first)
+    return Costs(
+        entry=first.entry,
+        model=first.model,
+        seconds={name: value for name, value in {**seconds, "tune": tuning}.items() if value},
+        train_tokens_per_second=_speed(runs, "train"),
+        evaluate_tokens_per_second=_speed(runs, _evaluation(first)),
+        seconds_per_thousand=1000 * seconds["evaluate"] / answered if answered else None,
+        memory=_peaks(steps, "rss"),
+        device_memory=_peaks(steps, "reserved"),
+        trained=first.parameters.trained + first.parameters.head if first.parameters else None,
+        deployed_bytes=first.parameters.deployed_bytes if first.parameters else None,
+    )
+
+
+def _evaluation(run: RunRecord) -> str:
+    """Return the phase in which the primary form answers: a merged one has its own."""
+    own = f"evaluate {run.primary_variant}"
+    return own if own in run.measured else "evaluate"
+
+
+def _by_step(run: RunRecord) -> dict[str, list[Phase]]:
+    found: dict[str, list[Phase]] = {}
+    for step, names in _STEPS.items():
+        wanted = (_evaluation(run),) if step == "evaluate" else names
+        found[step] = [run.measured[name] for name in wanted if name in run.measured]
+    return found
+
+
+def _answered(run: RunRecord) -> int:
+    return sum(form.n for form in run.variants if form.variant == run.primary_variant)
+
+
+def _speed(runs: Iterable[RunRecord], phase: str) -> float | None:
+    found = [run.measured[phase] for run in runs if phase in run.measured]
+    seconds = sum(one.seconds for one in found)
+    tokens = sum(one.tokens for one in found)
+    return tokens / seconds if seconds and tokens else None
+
+
+def _peaks(steps: Sequence[Mapping[str, Sequence[Phase]]], name: str) -> dict[str, int]:
+    found = {
+        step: max((getattr(phase, name) for run in steps for phase in run.get(step, ())), default=0)
+        for step in _STEPS
+    }
+    return {step: peak for step, peak in found.items() if peak}
+
+
+def pareto_front(points: Mapping[str, tuple[float, float]]) -> set[str]:
+    """Return the entries that no other one beats in quality without costing more.
+
+    Args:
+        points: Quality (more is better) and cost (less is better) by entry.
+
+    Returns:
+        Entries for which no other one is at least as good in both and better in one.
+    """
+    return {
+        name
+        for name, (quality, cost) in points.items()
+        if not any(
+            other_quality >= quality
+            and other_cost <= cost
+            and (other_quality, other_cost) != (quality, cost)
+            for other_quality, other_cost in points.values()
+        )
+    }

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tarazu.comparison.costs import costs, pareto_front
+from tarazu.record.record import Phase, VariantResult
+
+
+def test_time_is_split_into_steps_and_trials_are_counted(make):
+    trials = [make(seed=7, stage="trial"), make(seed=8, stage="trial")]
+    (found,) = costs([make(seed=0), make(seed=2), *trials])
+    # The records by hand: load 1 s, train 100 s and the seed, evaluate 10 s.
+    assert found.seconds == {"load": 1.0, "train": 101.0, "evaluate": 10.0, "tune": 237.0}
+    assert found.total_seconds == pytest.approx(349.0)
+    assert found.seconds_per_thousand == pytest.approx(20.0)  # 500 items in 10 s
+    assert found.memory == {"load": 500_000_000, "train": 1_500_000_000, "evaluate": 900_000_000}
+    assert found.trained == 294_912 + 1_155
+
+
+def test_a_merged_form_is_timed_where_it_answers(make):
+    merged = VariantResult(variant="merged", split="test", n=500, metrics={"accuracy": 0.7})
+    measured = {
+        "evaluate": Phase(seconds=10.0, tokens=100, rss=1),
+        "evaluate merged": Phase(seconds=4.0, tokens=100, rss=1),
+    }
+    (found,) = costs([make(others=(merged,), primary_variant="merged", measured=measured)])
+    assert found.seconds["evaluate"] == 4.0
+    assert found.seconds_per_thousand == pytest.approx(8.0)
+    assert found.evaluate_tokens_per_second == pytest.approx(25.0)
+
+
+def test_tokens_per_second_over_all_seeds(make):
+    runs = [
+        make(seed=0, measured={"train": Phase(seconds=10.0, tokens=1000)}),
+        make(seed=1, measured={"train": Phase(seconds=30.0, tokens=1000)}),
+    ]
+    (found,) = costs(runs)
+    assert found.train_tokens_per_second == pytest.approx(50.0)
+    assert found.evaluate_tokens_per_second is None
+
+
+def test_failed_runs_cost_nothing_that_is_compared(failed):
+    assert costs([failed()]) == []
+
+
+def test_the_front_of_a_small_case():
+    points = {"cheap": (0.5, 1.0), "good": (0.9, 10.0), "worse": (0.8, 10.0), "dear": (0.9, 11.0)}
+    assert pareto_front(points) == {"cheap", "good"}
+
+
+def test_equal_points_stand_together():
+    assert pareto_front({"a": (0.5, 1.0), "b": (0.5, 1.0)}) == {"a", "b"}
+
+
+@given(
+    st.dictionaries(
+        st.text("abc", min_size=1), st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1
+    )
+)
+def test_whoever_is_not_on_the_front_is_beaten_by_one_who_is(points):
+    front = pareto_front(points)
+    assert front
+    for name in set(points) - front:
+        quality, cost = points[name]
+        assert any(points[one][0] >= quality and points[one][1] <= cost for one in front)
