@@ -34,7 +34,7 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override, such as training.epochs=1."),
 ]
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file (YAML).")]
-Format = Literal["table", "json", "markdown"]
+Format = Literal["table", "json", "markdown", "html"]
 
 
 class Shell(TyperGroup):
@@ -124,22 +124,28 @@ def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of a study.")],
     form: Annotated[Format, typer.Option("--format", help="What to print.")] = "table",
     redacted: Annotated[
-        bool, typer.Option("--redacted", help="Markdown: leave the data's text out.")
+        bool, typer.Option("--redacted", help="Markdown, HTML: leave the data's text out.")
     ] = False,
     language: Annotated[
-        Literal["en", "fa"], typer.Option("--lang", help="Markdown: language of the readings.")
+        Literal["en", "fa"],
+        typer.Option("--lang", help="HTML: of the page. Markdown: of the readings."),
     ] = "en",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write to this file instead.")
+    ] = None,
 ) -> None:
     """Show the results in a folder."""
-    from tarazu.report.api import read_results, report_json, report_markdown
+    from tarazu.report.api import read_results
+    from tarazu.report.api import report as as_text
 
-    results = read_results(folder)
-    if form == "table":
-        _print_table(results)
-    elif form == "json":
-        typer.echo(report_json(results))
+    if form == "table" and out is None:
+        _print_table(read_results(folder))  # as wide as the terminal
+        return
+    text = as_text(folder, form, redacted=redacted, language=language).rstrip("\n")
+    if out is None:
+        typer.echo(text)
     else:
-        typer.echo(report_markdown(results, redacted=redacted, language=language), nl=False)
+        _write(out, text)
 
 
 @app.command()
@@ -196,6 +202,14 @@ def data(study: StudyFile, overrides: Overrides = None) -> None:
     from tarazu.study import describe_data
 
     _print_markdown(describe_data(study, overrides or []).markdown())
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a report to a file."""
+    if file.is_dir() or not file.parent.is_dir():
+        found = "a folder" if file.is_dir() else f"no folder {file.parent}"
+        raise bad(str(file), "must be a file in a folder that exists", found)
+    file.write_text(f"{text}\n", encoding="utf-8")
 
 
 def _print(*what: RenderableType) -> None:

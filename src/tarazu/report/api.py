@@ -90,15 +90,47 @@ def report_markdown(results: Results, *, redacted: bool = False, language: Langu
         redacted: Leave the data set's text out; done anyway when the study asks for it.
         language: Language of the reading of the dynamics.
     """
-    asked = results.study.get("report", {}).get("text") == "redacted"
     return markdown(
-        results.records, results.comparisons, redacted=redacted or asked, language=language
+        results.records,
+        results.comparisons,
+        redacted=redacted or _asks_for_redaction(results),
+        language=language,
     )
+
+
+def report_html(results: Results, *, redacted: bool = False, language: Language = "en") -> str:
+    """Return results as one self-contained page.
+
+    Args:
+        results: The results.
+        redacted: Leave the data set's text out; done anyway when the study asks for it.
+        language: Of all words and numbers of the page.
+    """
+    # Imported here: the libraries behind the page take longer to load than a table to print.
+    from tarazu.report.html.page import html_page
+    from tarazu.report.html.source import Source
+
+    first = results.records[0]
+    return html_page(
+        Source(
+            results.records,
+            results.study,
+            redacted=redacted or _asks_for_redaction(results),
+            items=results.store.read_items(first) if results.store.has_items(first) else None,
+            outcomes=results.outcomes,
+            comparisons=results.comparisons,
+        ),
+        language,
+    )
+
+
+def _asks_for_redaction(results: Results) -> bool:
+    return bool(results.study.get("report", {}).get("text") == "redacted")
 
 
 def report(
     folder: str | Path,
-    format: Literal["table", "json", "markdown"] = "table",
+    format: Literal["table", "json", "markdown", "html"] = "table",
     *,
     redacted: bool = False,
     language: Language = "en",
@@ -107,9 +139,11 @@ def report(
 
     Args:
         folder: The folder.
-        format: A table for reading, JSON for programs, or the whole report as Markdown.
-        redacted: Markdown: leave the data set's text out; done anyway when the study asks for it.
-        language: Markdown: language of the reading of the dynamics.
+        format: A table for reading, JSON for programs, or the whole report as Markdown or as one
+            HTML page.
+        redacted: Markdown and HTML: leave the data set's text out; done anyway when the study asks
+            for it.
+        language: HTML: of the page. Markdown: of the reading of the dynamics.
 
     Raises:
         BadInput: The folder has no readable results.
@@ -119,6 +153,8 @@ def report(
         return report_json(results)
     if format == "markdown":
         return report_markdown(results, redacted=redacted, language=language)
+    if format == "html":
+        return report_html(results, redacted=redacted, language=language)
     from rich.console import Console
 
     from tarazu.report.table import FinalTable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tarazu import text
 from tarazu.report.plain import one_line
+from tarazu.text import isolated as _isolated
 
 _SIGNS = str.maketrans("0123456789,.%", "۰۱۲۳۴۵۶۷۸۹٬٫٪")
 # A number, unless it is a part of a Latin word such as F1, v2 or layers-0-3.
@@ -17,7 +17,7 @@ _NUMBER = re.compile(
 
 def isolated(name: object) -> str:
     """Return a foreign name, path or word, made harmless, for use within Persian text."""
-    return text.isolated(one_line(name))
+    return _isolated(one_line(name))
 
 
 def formula(signs: str) -> str:

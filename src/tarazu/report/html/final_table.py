@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tarazu.comparison.compare import Comparison
 from tarazu.comparison.entries import EntryResult, metric_order
 from tarazu.report.columns import splits, top_rows
 from tarazu.report.html.parts import Cell, Heading, Row, Table, name, number, words
 from tarazu.report.html.source import Source
-from tarazu.report.html.standing import Standing
 from tarazu.report.html.writer import Writer
 from tarazu.report.metric_names import metric_name
 from tarazu.report.notes import caption, footnotes, notes
@@ -62,7 +62,7 @@ def _style(row: EntryResult) -> str:
 def _columns(
     source: Source, split: str, rows: Sequence[EntryResult], write: Writer
 ) -> list[_Column]:
-    standing = source.standings.get(split)
+    known = source.comparison(split)
     found = [_Column(Heading(write.say("entry")), _entry)]
     if any(row.model for row in rows):
         model = _Column(Heading(write.say("model")), lambda row: name(row.model or NOTHING))
@@ -70,8 +70,8 @@ def _columns(
     leading = source.metric(split)
     for metric in _metrics(rows, leading):
         found.append(_metric(metric, rows, write))
-        if metric == leading and standing is not None:
-            found += _of_the_standing(standing, write)
+        if known is not None and known.metric == metric and known.pairs:
+            found += _compared(known, write)
     found += _costs(rows, write)
     found.append(_trials(source, write))
     if any(notes(row) for row in rows):
@@ -106,13 +106,13 @@ def _metric(metric: str, rows: Sequence[EntryResult], write: Writer) -> _Column:
     )
 
 
-def _of_the_standing(standing: Standing, write: Writer) -> list[_Column]:
+def _compared(known: Comparison, write: Writer) -> list[_Column]:
     def interval(row: EntryResult) -> Cell:
-        known = standing.intervals.get(row.id)
-        return number(write.interval(known.low, known.high), known.low) if known else _EMPTY
+        found = known.intervals.get(row.id)
+        return number(write.ends(found.low, found.high), found.low) if found else _EMPTY
 
     def letters(row: EntryResult) -> Cell:
-        text = standing.letters.get(row.id, "")
+        text = known.letters.get(row.id, "")
         return Cell(text, sort=text or None, kind="name")
 
     group = Heading(write.say("group"), about=write.say("group_about"))

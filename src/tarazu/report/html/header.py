@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tarazu.report.html.source import Source
-from tarazu.report.html.standing import ranked
+from tarazu.report.html.standing import ranked, shared
 from tarazu.report.html.writer import Writer
 from tarazu.report.metric_names import metric_name
 
@@ -22,18 +22,26 @@ class Header:
         task: Name of the task.
         answer: What won, and what cannot be separated from it.
         facts: Pairs of a label and a value: machine, date, counts.
+        redacted: Whether the text of the data set is left out.
     """
 
     study: str
     task: str
     answer: str
     facts: tuple[tuple[str, str], ...]
+    redacted: bool
 
 
 def header(source: Source, write: Writer) -> Header:
     """Build the head of the page."""
     first = source.records[0]
-    return Header(first.spec.study, first.task, answer(source, write), _facts(source, write))
+    return Header(
+        first.spec.study,
+        first.task,
+        answer(source, write),
+        _facts(source, write),
+        source.redacted,
+    )
 
 
 def answer(source: Source, write: Writer) -> str:
@@ -55,14 +63,14 @@ def answer(source: Source, write: Writer) -> str:
     }
     if len(rows) == 1:
         return write.say("answer_alone", **said)
-    standing = source.standings.get(splits[0])
-    if standing is None:
+    known = source.comparison(splits[0])
+    if known is None or known.detectable is None:
         return write.say("answer_unknown", **said)
-    top = set(standing.letters.get(rows[0].id, ""))
+    top = shared(known.letters.get(rows[0].id, ""))
     others = [
         row.id
         for row in rows
-        if row.id not in tied and top & set(standing.letters.get(row.id, ""))
+        if row.id not in tied and top & shared(known.letters.get(row.id, ""))
     ]
     if not others and len(tied) == 1:
         return write.say("answer_clear", **said)

@@ -18,6 +18,7 @@ from tarazu.report.html.prompt_part import prompt_passages
 from tarazu.report.html.source import Source
 from tarazu.report.html.standing import standing_parts
 from tarazu.report.html.writer import Writer
+from tarazu.report.persian import isolated
 from tarazu.report.plain import one_line, plain
 from tarazu.text import Language
 
@@ -87,7 +88,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     # Whatever comes from records loses the signs that reorder or hide text.
-    made.filters |= {"plain": plain, "one_line": one_line, "trusted": Markup}
+    made.filters |= {"plain": plain, "one_line": one_line, "isolate": isolated, "trusted": Markup}
     return made
 
 

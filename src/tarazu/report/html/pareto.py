@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tarazu.comparison.entries import EntryResult
-from tarazu.comparison.pareto import front
+from tarazu.comparison.costs import Costs, costs, pareto_front
 from tarazu.report.html.charts import Axis, CostPoint, pareto
 from tarazu.report.html.parts import Cell, Figure, Table, headings, name, number, row
 from tarazu.report.html.source import Source
 from tarazu.report.html.svg import ticks_of
 from tarazu.report.html.writer import Writer
 from tarazu.report.metric_names import metric_name
+from tarazu.report.numbers import NOTHING
 
 _TIMES = (0.1, 1, 10, 60, 600, 3600, 36_000, 360_000)
 _SIZES = tuple(float(10**power) for power in range(16))
 
 
 @dataclass(frozen=True)
-class Cost:
+class Price:
     """Something that quality is paid with.
 
     Attributes:
@@ -31,7 +31,7 @@ class Cost:
     """
 
     key: str
-    of: Callable[[EntryResult], float | None]
+    of: Callable[[Costs], float | None]
     write: Callable[[float], str]
     steps: tuple[float, ...]
 
@@ -51,100 +51,105 @@ class ParetoPart:
     table: Table
 
 
-def costs(write: Writer) -> tuple[Cost, ...]:
+def prices(write: Writer) -> tuple[Price, ...]:
     """Return what quality is paid with."""
 
     def size(value: float) -> str:
         return write.size(round(value))
 
     return (
-        Cost("whole_run", lambda entry: entry.seconds, write.duration, _TIMES),
-        Cost("memory", lambda entry: entry.peak_memory_bytes, size, _SIZES),
-        Cost("device_memory", lambda entry: entry.peak_device_bytes, size, _SIZES),
-        Cost(
-            "deployed",
-            lambda entry: entry.parameters.deployed_bytes if entry.parameters else None,
+        Price("whole_run", lambda cost: cost.total_seconds, write.duration, _TIMES),
+        Price("answering", lambda cost: cost.seconds_per_thousand, write.duration, _TIMES),
+        Price("memory", lambda cost: max(cost.memory.values(), default=None), size, _SIZES),
+        Price(
+            "device_memory",
+            lambda cost: max(cost.device_memory.values(), default=None),
             size,
             _SIZES,
         ),
+        Price("deployed", lambda cost: cost.deployed_bytes, size, _SIZES),
     )
+
+
+@dataclass(frozen=True)
+class _Priced:
+    """An entry, its score and what it costs."""
+
+    name: str
+    quality: float
+    cost: Costs
 
 
 def pareto_parts(source: Source, write: Writer) -> list[ParetoPart]:
     """Build the section, one part per test split with at least two entries."""
+    known = {(cost.entry, cost.model): cost for cost in costs(source.records)}
     parts = []
     for place, split in enumerate(source.splits()):
-        metric = source.metric(split)
-        rows = [entry for entry in source.finished(split) if metric in entry.metrics]
-        if metric is not None and len(rows) > 1:
+        metric = source.metric(split) or ""
+        rows = [
+            _Priced(row.id, row.metrics[metric].mean, known[row.entry, row.model])
+            for row in source.finished(split)
+            if metric in row.metrics
+        ]
+        if len(rows) > 1:
             parts.append(_part(split, place, metric, rows, write))
     return parts
 
 
 def _part(
-    split: str, place: int, metric: str, rows: Sequence[EntryResult], write: Writer
+    split: str, place: int, metric: str, rows: Sequence[_Priced], write: Writer
 ) -> ParetoPart:
     figures, fronts = [], {}
-    for cost in costs(write):
-        known = [entry for entry in rows if cost.of(entry) is not None]
+    for price in prices(write):
+        known = [(row, amount) for row in rows if (amount := price.of(row.cost)) is not None]
         if len(known) < 2:
             continue
-        points = [(cost.of(entry) or 0.0, entry.metrics[metric].mean) for entry in known]
-        leading = front(points)
-        fronts[cost] = {entry.id for entry, leads in zip(known, leading, strict=True) if leads}
-        figures.append(_figure(cost, place, metric, known, points, leading, write))
+        best = pareto_front({row.name: (row.quality, amount) for row, amount in known})
+        fronts[price] = best
+        figures.append(_figure(price, f"pareto-{place}", metric, known, best, write))
     return ParetoPart(split, tuple(figures), _table(metric, rows, fronts, write))
 
 
 def _figure(
-    cost: Cost,
-    place: int,
+    price: Price,
+    mark: str,
     metric: str,
-    rows: Sequence[EntryResult],
-    points: Sequence[tuple[float, float]],
-    leading: Sequence[bool],
+    known: Sequence[tuple[_Priced, float]],
+    best: set[str],
     write: Writer,
 ) -> Figure:
-    scale = LogScale.over([amount for amount, _ in points])
-    drawn = [
-        CostPoint(entry.id, scale.place(amount), quality, leads)
-        for entry, (amount, quality), leads in zip(rows, points, leading, strict=True)
-    ]
-    title = write.say(cost.key)
-    ticks = [(scale.place(value), cost.write(value)) for value in scale.ticks(cost.steps)]
-    quality = write.say("in_percent", metric=write.text(metric_name(metric)))
-    best = [entry.id for entry, leads in zip(rows, leading, strict=True) if leads]
+    scale = LogScale.over([amount for _, amount in known])
+    title = write.say(price.key)
+    ticks = [(scale.place(value), price.write(value)) for value in scale.ticks(price.steps)]
     svg = pareto(
-        drawn,
+        [
+            CostPoint(row.name, scale.place(amount), row.quality, row.name in best)
+            for row, amount in known
+        ],
         Axis(write.say("log_axis", cost=title), ticks),
-        quality,
+        write.say("in_percent", metric=write.text(metric_name(metric))),
         write.language,
-        f"pareto-{place}-{cost.key}",
+        f"{mark}-{price.key}",
     )
-    about = write.say(
-        "pareto_about", cost=title, entries=write.listed(map(write.name, best))
-    )
+    leaders = [row.name for row, _ in known if row.name in best]
+    about = write.say("pareto_about", cost=title, entries=write.listed(map(write.name, leaders)))
     return Figure(svg, write.say("pareto_title", cost=title), about)
 
 
 def _table(
-    metric: str,
-    rows: Sequence[EntryResult],
-    fronts: dict[Cost, set[str]],
-    write: Writer,
+    metric: str, rows: Sequence[_Priced], fronts: Mapping[Price, set[str]], write: Writer
 ) -> Table:
-    on_any = [entry for entry in rows if any(entry.id in ids for ids in fronts.values())]
     label = write.say("in_percent", metric=write.text(metric_name(metric)))
-    titles = [write.say(cost.key) for cost in fronts]
+    titles = [write.say(price.key) for price in fronts]
     return Table(
         headings(write.say("entry"), label, *titles, numeric=range(1, 2 + len(titles))),
         tuple(
             row(
-                name(entry.id),
-                number(write.spread(entry.metrics[metric]), entry.metrics[metric].mean),
-                *(_mark(cost, entry, ids, write) for cost, ids in fronts.items()),
+                name(one.name),
+                number(write.percent(one.quality), one.quality),
+                *(_amount(price, one, one.name in ids, write) for price, ids in fronts.items()),
             )
-            for entry in on_any
+            for one in rows
         ),
         write.say("front_table"),
         sortable=True,
@@ -152,11 +157,10 @@ def _table(
     )
 
 
-def _mark(cost: Cost, entry: EntryResult, ids: set[str], write: Writer) -> Cell:
-    amount = cost.of(entry)
-    if entry.id not in ids or amount is None:
-        return number("", None)
-    return number(f"● {cost.write(amount)}", amount)
+def _amount(price: Price, one: _Priced, leads: bool, write: Writer) -> Cell:
+    amount = price.of(one.cost)
+    text = NOTHING if amount is None else price.write(amount)
+    return Cell(text, amount, "number", strong=leads)
 
 
 @dataclass(frozen=True)

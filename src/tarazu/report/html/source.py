@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tarazu.comparison.compare import leading
 from tarazu.comparison.entries import EntryResult, current, entries, metric_order
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tarazu.comparison.compare import Comparison
     from tarazu.comparison.outcomes import Outcomes
     from tarazu.record.record import RunRecord
-    from tarazu.report.html.standing import Standing
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Source:
         redacted: Whether the text of the data set is left out.
         items: The items of all splits; None when the folder has none.
         outcomes: Answers to the items of each test split.
-        standings: What can be separated from what, by test split.
+        comparisons: The entries held against each other, for each split by its primary metric
+            first.
         used: The final records that belong together.
         rows: The entries.
     """
@@ -36,7 +38,7 @@ class Source:
     redacted: bool = False
     items: pa.Table | None = None
     outcomes: Sequence[Outcomes] = ()
-    standings: Mapping[str, Standing] = field(default_factory=dict)
+    comparisons: Sequence[Comparison] = ()
     used: Sequence[RunRecord] = field(init=False)
     rows: Sequence[EntryResult] = field(init=False)
 
@@ -56,8 +58,12 @@ class Source:
     def metric(self, split: str) -> str | None:
         """Return the metric by which the entries of a split are compared."""
         names = {name for row in self.finished(split) for name in row.metrics}
-        leading = self.used[0].primary_metric if self.used else ""
-        return leading if leading in names else next(iter(metric_order(names)), None)
+        primary = self.used[0].primary_metric if self.used else ""
+        return primary if primary in names else next(iter(metric_order(names)), None)
+
+    def comparison(self, split: str) -> Comparison | None:
+        """Return the comparison of a split's entries by their primary metric."""
+        return leading(self.comparisons, split)
 
     def named(self) -> dict[str, RunRecord]:
         """Return one record per entry, by the entry's name: its first finished run, or a failed."""

@@ -2,101 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from tarazu.comparison.compare import Comparison, Interval, Pair
 from tarazu.comparison.entries import EntryResult
+from tarazu.report.compared import summary, verdict
 from tarazu.report.html.charts import ForestRow, forest
-from tarazu.report.html.parts import Cell, Figure, Heading, Row, Table, name, number
+from tarazu.report.html.parts import Cell, Figure, Row, Table, headings, name, number, row
 from tarazu.report.html.source import Source
+from tarazu.report.html.words import VERDICTS
 from tarazu.report.html.writer import Writer
 from tarazu.report.metric_names import metric_name
-from tarazu.text import Text
 
 
-class Interval(Protocol):
-    """A mean with its interval."""
-
-    @property
-    def mean(self) -> float:
-        """The estimate."""
-
-    @property
-    def low(self) -> float:
-        """Lower end."""
-
-    @property
-    def high(self) -> float:
-        """Upper end."""
-
-
-class Pair(Protocol):
-    """Two entries compared on the same items."""
-
-    @property
-    def a(self) -> str:
-        """The first entry."""
-
-    @property
-    def b(self) -> str:
-        """The second entry."""
-
-    @property
-    def difference(self) -> float:
-        """Score of a minus score of b."""
-
-    @property
-    def low(self) -> float:
-        """Lower end of the difference."""
-
-    @property
-    def high(self) -> float:
-        """Upper end of the difference."""
-
-    @property
-    def p_value(self) -> float:
-        """Of no difference, on its own."""
-
-    @property
-    def p_holm(self) -> float:
-        """The same, corrected for all pairs."""
-
-    @property
-    def separable(self) -> bool:
-        """Whether they differ."""
-
-    @property
-    def equivalent(self) -> bool:
-        """Whether they differ by less than the margin."""
-
-
-class Standing(Protocol):
-    """What the statistics say of one split."""
-
-    @property
-    def intervals(self) -> Mapping[str, Interval]:
-        """By entry."""
-
-    @property
-    def pairs(self) -> Sequence[Pair]:
-        """Of every two entries."""
-
-    @property
-    def letters(self) -> Mapping[str, str]:
-        """By entry; two entries that share a letter cannot be separated."""
-
-    @property
-    def margin(self) -> float:
-        """Below it a difference does not matter."""
-
-    @property
-    def detectable(self) -> float | None:
-        """Smallest difference that these items can show."""
-
-    @property
-    def warnings(self) -> Sequence[Text]:
-        """What weakens the statistics."""
+# A letter, or what stands for one after z.
+_LETTER = re.compile(r"[a-z]|\([a-z]+\)")
 
 
 @dataclass(frozen=True)
@@ -118,7 +40,6 @@ class StandingPart:
 
     Attributes:
         split: The split.
-        known: Whether there are statistics at all.
         groups: Groups that cannot be separated.
         forest: All means with their intervals.
         pairs: Every two entries compared.
@@ -126,7 +47,6 @@ class StandingPart:
     """
 
     split: str
-    known: bool
     groups: tuple[Group, ...]
     forest: Figure
     pairs: Table | None
@@ -145,11 +65,23 @@ def ranked(source: Source, split: str) -> list[EntryResult]:
     return sorted(rows, key=lambda row: -row.metrics[metric].mean)
 
 
+def shared(letters: str) -> frozenset[str]:
+    """Return the letters of an entry one by one."""
+    return frozenset(_LETTER.findall(letters))
+
+
 def groups(rows: Sequence[EntryResult], letters: Mapping[str, str]) -> tuple[Group, ...]:
-    """Return the groups that cannot be separated, that of the best entry first."""
-    present = dict.fromkeys(letter for row in rows for letter in letters.get(row.id, ""))
+    """Return the groups that cannot be separated, that of the best entry first.
+
+    Args:
+        rows: Entries, best first.
+        letters: Letters by entry.
+    """
+    present = dict.fromkeys(
+        letter for row in rows for letter in _LETTER.findall(letters.get(row.id, ""))
+    )
     return tuple(
-        Group(letter, tuple(row.id for row in rows if letter in letters.get(row.id, "")))
+        Group(letter, tuple(row.id for row in rows if letter in shared(letters.get(row.id, ""))))
         for letter in present
     )
 
@@ -157,82 +89,61 @@ def groups(rows: Sequence[EntryResult], letters: Mapping[str, str]) -> tuple[Gro
 def _part(source: Source, split: str, write: Writer) -> StandingPart:
     rows = ranked(source, split)
     metric = source.metric(split) or ""
-    known = source.standings.get(split)
-    notes = _notes(known, write) if known else (write.say("standing_unknown"),)
+    known = source.comparison(split)
+    notes = map(write.prose, summary(known, write.language)) if known else ()
     return StandingPart(
         split,
-        known is not None,
         groups(rows, known.letters) if known else (),
         _forest(rows, metric, known, write),
         _pairs(known, write) if known and known.pairs else None,
-        notes,
+        tuple(notes) or (write.say("standing_unknown"),),
     )
-
-
-def _notes(known: Standing, write: Writer) -> tuple[str, ...]:
-    lines = [write.say("standing_margin", margin=write.difference(known.margin).replace("+", ""))]
-    if known.detectable is not None:
-        least = write.difference(known.detectable).replace("+", "")
-        lines.append(write.say("standing_detectable", least=least))
-    return (*lines, *map(write.text, known.warnings))
 
 
 def _forest(
-    rows: Sequence[EntryResult], metric: str, known: Standing | None, write: Writer
+    rows: Sequence[EntryResult], metric: str, known: Comparison | None, write: Writer
 ) -> Figure:
     intervals = known.intervals if known else {}
     letters = known.letters if known else {}
-    top = set(letters.get(rows[0].id, "")) if rows else set()
-    drawn = [
-        ForestRow(
-            row.id,
-            intervals[row.id].mean if row.id in intervals else row.metrics[metric].mean,
-            intervals[row.id].low if row.id in intervals else None,
-            intervals[row.id].high if row.id in intervals else None,
-            leading=bool(top & set(letters.get(row.id, ""))),
-        )
-        for row in rows
-    ]
+    top = shared(letters.get(rows[0].id, ""))
+    drawn = []
+    for entry in rows:
+        interval = intervals.get(entry.id) or Interval(entry.metrics[metric].mean, None, None)
+        leading = bool(top & shared(letters.get(entry.id, "")))
+        drawn.append(ForestRow(entry.id, interval.mean, interval.low, interval.high, leading))
     label = write.text(metric_name(metric))
+    title = "forest_title" if any(one.low is not None for one in drawn) else "means_title"
     return Figure(
         forest(drawn, write.say("in_percent", metric=label), write.language),
-        write.say("forest_title" if known else "means_title", metric=label),
-        write.say(
-            "forest_about", count=write.number(len(rows)), best=write.name(rows[0].id if rows else "")
-        ),
+        write.say(title, metric=label),
+        write.say("forest_about", count=write.number(len(rows)), best=write.name(rows[0].id)),
     )
 
 
-def _pairs(known: Standing, write: Writer) -> Table:
+def _pairs(known: Comparison, write: Writer) -> Table:
+    keys = (
+        "pair_a", "pair_b", "pair_difference", "interval_95", "pair_p", "pair_holm", "pair_verdict",
+    )  # fmt: skip
+    ordered = sorted(
+        known.pairs, key=lambda p: (2.0 if p.p_holm is None else p.p_holm, -abs(p.difference))
+    )
     return Table(
-        (
-            Heading(write.say("pair_a")),
-            Heading(write.say("pair_b")),
-            Heading(write.say("pair_difference"), numeric=True),
-            Heading(write.say("interval_95"), numeric=True),
-            Heading(write.say("pair_p"), numeric=True),
-            Heading(write.say("pair_holm"), numeric=True),
-            Heading(write.say("pair_verdict")),
-        ),
-        tuple(_pair(pair, write) for pair in known.pairs),
+        headings(*map(write.say, keys), numeric=(2, 3, 4, 5)),
+        tuple(_pair(pair, write) for pair in ordered),
         write.say("pairs_title"),
         sortable=True,
-        notes=(write.say("pairs_note"),),
+        notes=(write.say("pairs_note", margin=write.number(100 * known.margin, 1)),),
     )
 
 
 def _pair(pair: Pair, write: Writer) -> Row:
-    verdict = (
-        "separable" if pair.separable else "equivalent" if pair.equivalent else "undecided"
-    )
-    return Row(
-        (
-            name(pair.a),
-            name(pair.b),
-            number(write.difference(pair.difference), pair.difference),
-            number(write.interval(pair.low, pair.high), pair.low),
-            number(write.p_value(pair.p_value), pair.p_value),
-            number(write.p_value(pair.p_holm), pair.p_holm),
-            Cell(write.say(f"verdict_{verdict}"), sort=verdict, strong=verdict == "separable"),
-        )
+    key = verdict(pair)
+    return row(
+        name(pair.a),
+        name(pair.b),
+        number(write.difference(pair.difference), pair.difference),
+        number(write.ends(pair.low, pair.high, signed=True), pair.low),
+        number(write.p_value(pair.p_value), pair.p_value),
+        number(write.p_value(pair.p_holm), pair.p_holm),
+        Cell(write.text(VERDICTS[key]), sort=key, strong=pair.separable),
     )

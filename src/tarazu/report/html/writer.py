@@ -8,6 +8,7 @@ from datetime import datetime
 
 from tarazu.comparison.spread import Spread
 from tarazu.report import numbers
+from tarazu.report.compared import p_text
 from tarazu.report.html.words import MONTHS, UNITS, WORDS
 from tarazu.report.numbers import NOTHING
 from tarazu.report.persian import formula, isolated, persian_numbers, persian_signs
@@ -41,7 +42,11 @@ class Writer:
 
     def text(self, text: Text) -> str:
         """Return a text of the report, with the numbers of its language."""
-        return persian_numbers(text.fa) if self._persian else text.en
+        return self.prose(text.in_(self.language))
+
+    def prose(self, sentence: str) -> str:
+        """Return a sentence that is in the language of the page already."""
+        return persian_numbers(sentence) if self._persian else sentence
 
     def name(self, name: object) -> str:
         """Return a name for use in a sentence; it keeps its own direction."""
@@ -74,20 +79,20 @@ class Writer:
         """Return mean ± standard deviation in percent."""
         return self._formula(numbers.percent(spread))
 
-    def interval(self, low: float, high: float) -> str:
-        """Return an interval in percent."""
-        ends = f"{100 * low:.1f}; {100 * high:.1f}" if self._persian else (
-            f"{100 * low:.1f}, {100 * high:.1f}"
-        )  # fmt: skip
-        return self._formula(f"[{ends}]")
+    def ends(self, low: float | None, high: float | None, *, signed: bool = False) -> str:
+        """Return the ends of an interval in percent or points; a dash where there is none."""
+        if low is None or high is None:
+            return NOTHING
+        sign = "+" if signed else ""
+        return self._formula(f"{100 * low:{sign}.1f} … {100 * high:{sign}.1f}")
 
     def difference(self, value: float) -> str:
         """Return a difference in points, with its sign."""
-        return self._formula(f"{100 * value:+.1f}".replace("-", "−"))
+        return self._formula(f"{100 * value:+.1f}")
 
-    def p_value(self, value: float) -> str:
-        """Return a p-value; very small ones only by their bound."""
-        return self._formula("< 0.001" if value < 0.001 else f"{value:.3f}")
+    def p_value(self, value: float | None) -> str:
+        """Return a p-value with as many digits as it deserves."""
+        return self._formula(p_text(value))
 
     def loss(self, value: float | None) -> str:
         """Return a loss."""
@@ -114,9 +119,8 @@ class Writer:
         return persian_signs(number) if self._persian else number
 
     def _formula(self, text: str) -> str:
-        if not self._persian or text == NOTHING:
-            return text
-        return formula(persian_signs(text).replace("; ", " ، "))
+        text = text.replace("-", "−")
+        return formula(persian_signs(text)) if self._persian and text != NOTHING else text
 
     def _units(self, text: str) -> str:
         if not self._persian:
