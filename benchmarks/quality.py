@@ -43,7 +43,8 @@ from tarazu.study_file import load_study
 ROOT = Path(__file__).resolve().parents[1]
 STUDY = ROOT / "studies" / "nli-small.yaml"
 SCRIPT = ROOT / "benchmarks" / "peers" / "trainer_script.py"
-THREADS = 2
+# Of both sides: as many cores as this process may use, and no more than a small machine has.
+THREADS = min(2, len(os.sched_getaffinity(0)))
 RESAMPLES = 4000
 SHARED = ("epochs", "batch_size", "learning_rate", "weight_decay", "warmup", "max_length")
 OWN = {"full": (), "lora": ("r", "alpha", "dropout"), "p-tuning": ("virtual_tokens",)}

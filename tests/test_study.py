@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tarazu.data.item import Item
 from tarazu.record.progress import PlannedRun, Progress
 from tarazu.record.record import RunRecord
 from tarazu.record.store import Store
 from tarazu.report.api import read_results, report_json
 from tarazu.study import StudyResult, run_study
-from tarazu.testing.tiny import nli_items, qa_items, tiny_model
+from tarazu.testing.tiny import nli_items, qa_items, tiny_model, write_nli, write_qa
 
 STUDY = """
 version: 1
@@ -74,26 +71,6 @@ class Heard:
 
     def note(self, message: str) -> None:
         self.notes.append(message)
-
-
-def write_nli(file: Path, items: Sequence[Item]) -> None:
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["premise", "hypothesis", "label"])
-        for item in items:
-            writer.writerow([item.fields["premise"], item.fields["hypothesis"], item.gold[0]])
-
-
-def write_qa(file: Path, items: Sequence[Item]) -> None:
-    rows = [
-        {
-            "context": item.fields["context"],
-            "question": item.fields["question"],
-            "answers": {"text": list(item.gold), "answer_start": list(item.starts)},
-        }
-        for item in items
-    ]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 @dataclass(frozen=True)

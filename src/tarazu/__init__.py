@@ -1,7 +1,7 @@
 """tarazu weighs ways of adapting a language model to a task, under one protocol, in one table.
 
 The verbs of the command line are functions here: `run`, `report`, `methods`, `tasks`, `explain`,
-`data`.
+`data`, `verify`, `bundle`.
 
 >>> import tarazu
 >>> result = tarazu.run("studies/demo.yaml")  # doctest: +SKIP
@@ -16,17 +16,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tarazu import data, methods, report, tasks
+    from tarazu.archive import bundle
+    from tarazu.sentinel import verify
     from tarazu.study import explain_method as explain
     from tarazu.study import run_study as run
 
-__all__ = ["data", "explain", "methods", "report", "run", "tasks"]
+__all__ = ["bundle", "data", "explain", "methods", "report", "run", "tasks", "verify"]
 
-_FUNCTIONS = {"run": "run_study", "explain": "explain_method"}
+_FUNCTIONS = {
+    "bundle": ("tarazu.archive", "bundle"),
+    "run": ("tarazu.study", "run_study"),
+    "explain": ("tarazu.study", "explain_method"),
+    "verify": ("tarazu.sentinel", "verify"),
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _FUNCTIONS:
-        return getattr(import_module("tarazu.study"), _FUNCTIONS[name])
+        module, function = _FUNCTIONS[name]
+        return getattr(import_module(module), function)
     if name in __all__:
         return import_module(f"tarazu.{name}")
     raise AttributeError(f"module 'tarazu' has no attribute {name!r}")

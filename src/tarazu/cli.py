@@ -34,7 +34,7 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override, such as training.epochs=1."),
 ]
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file (YAML).")]
-Format = Literal["table", "json", "markdown", "html"]
+Format = Literal["table", "json", "csv", "markdown", "html"]
 
 
 class Shell(TyperGroup):
@@ -141,7 +141,7 @@ def report(
     if form == "table" and out is None:
         _print_table(read_results(folder))  # as wide as the terminal
         return
-    text = as_text(folder, form, redacted=redacted, language=language).rstrip("\n")
+    text = as_text(folder, form, redacted=redacted, language=language).removesuffix("\n")
     if out is None:
         typer.echo(text)
     else:
@@ -202,6 +202,39 @@ def data(study: StudyFile, overrides: Overrides = None) -> None:
     from tarazu.study import describe_data
 
     _print_markdown(describe_data(study, overrides or []).markdown())
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of a study.")],
+    entry: Annotated[
+        str | None, typer.Option("--entry", help="Run this one. [the quickest that trains]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Its seed. [the first]")] = None,
+    language: Annotated[Literal["en", "fa"], typer.Option("--lang", help="Language.")] = "en",
+) -> None:
+    """Run one recorded run again: bit-equal, within noise, or drifted?"""
+    from tarazu.report.verified import verified
+    from tarazu.sentinel import verify as verify_run
+
+    found = verify_run(folder, entry=entry, seed=seed)
+    _print(verified(found, language))
+    if found.verdict in ("drifted", "failed"):
+        raise typer.Exit(RUN_FAILED)
+
+
+@app.command()
+def bundle(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of a study.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The archive. [DIR.zip]")
+    ] = None,
+    weights: Annotated[bool, typer.Option("--weights", help="Pack trained weights too.")] = False,
+) -> None:
+    """Pack a study into one archive, without names, hosts or paths."""
+    from tarazu.archive import bundle as pack
+
+    typer.echo(pack(folder, out=out, weights=weights))
 
 
 def _write(file: Path, text: str) -> None:

@@ -92,6 +92,7 @@ def run_study(
     store = Store(Path(out) if out is not None else Path("out") / study.spec.study)
     with store.lock():
         store.write_study(study.spec.model_dump(mode="json", by_alias=True))
+        store.write_base(study.base)
         store.write_items(splits.named(), redacted=study.spec.report.text == "redacted")
         records = _run_all(study, specs, models, splits, store, listener)
     return StudyResult(store.folder, records, sum(r.status == "failed" for r in records))

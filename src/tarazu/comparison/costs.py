@@ -1,4 +1,4 @@
-"""What entries cost beside their quality: time, tokens, memory, size, and the front of all of it."""
+"""What entries cost beside their quality: time, tokens, memory, size; and the Pareto front."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 ::
 
     study.json                        the resolved study
+    .place.json                       where the study file stands, for this machine only
     runs/<entry>-s<seed>-<key>/       one run: record.json, predictions.parquet, artifacts/
     data/<sha>/items.parquet          the items, once per data set
 
@@ -37,6 +38,7 @@ from tarazu.record.tables import ItemRow, PredictionRow, items_table, prediction
 _TEMPORARY = ".tmp-"
 _REPLACED = ".old-"
 _RECORD = "record.json"
+_PLACE = ".place.json"
 
 
 class Store:
@@ -194,6 +196,29 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
             temporary = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
             write_synced(temporary, text, self.folder / "study.json")
+
+    def write_base(self, base: Path) -> None:
+        """Remember the folder from which a study's relative paths start.
+
+        It is written relative to the output folder into a file of its own, which no report and no
+        bundle contains.
+        """
+        text = json.dumps({"base": os.path.relpath(base.resolve(), self.folder.resolve())}) + "\n"
+        with told_plainly(self.folder):
+            temporary = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
+            write_synced(temporary, text, self.folder / _PLACE)
+
+    def read_base(self) -> Path:
+        """Return the folder from which the study's relative paths start.
+
+        Raises:
+            BadInput: It is not known.
+        """
+        file = self.folder / _PLACE
+        if not file.is_file():
+            rule = "must remember where the study file stands"
+            raise bad(str(self.folder), rule, f"no {_PLACE}", "Give the study's command again.")
+        return (self.folder / json.loads(file.read_text(encoding="utf-8"))["base"]).resolve()
 
     def read_study(self) -> dict[str, Any]:
         """Return the resolved study.

@@ -15,6 +15,7 @@ from tarazu.errors import bad
 from tarazu.record.record import RunRecord
 from tarazu.record.spec import ComparisonSpec
 from tarazu.record.store import Store
+from tarazu.report.csv_report import csv_report
 from tarazu.report.json_report import json_report
 from tarazu.report.markdown import markdown
 from tarazu.text import Language
@@ -82,6 +83,11 @@ def report_json(results: Results) -> str:
     return json_report(results.records, results.comparisons)
 
 
+def report_csv(results: Results) -> str:
+    """Return results as CSV."""
+    return csv_report(results.records, results.comparisons)
+
+
 def report_markdown(results: Results, *, redacted: bool = False, language: Language = "en") -> str:
     """Return results as Markdown.
 
@@ -130,7 +136,7 @@ def _asks_for_redaction(results: Results) -> bool:
 
 def report(
     folder: str | Path,
-    format: Literal["table", "json", "markdown", "html"] = "table",
+    format: Literal["table", "json", "markdown", "csv", "html"] = "table",
     *,
     redacted: bool = False,
     language: Language = "en",
@@ -139,8 +145,8 @@ def report(
 
     Args:
         folder: The folder.
-        format: A table for reading, JSON for programs, or the whole report as Markdown or as one
-            HTML page.
+        format: A table for reading, JSON for programs, CSV for spreadsheets, or the whole report
+            as Markdown or as one HTML page.
         redacted: Markdown and HTML: leave the data set's text out; done anyway when the study asks
             for it.
         language: HTML: of the page. Markdown: of the reading of the dynamics.
@@ -151,6 +157,8 @@ def report(
     results = read_results(folder)
     if format == "json":
         return report_json(results)
+    if format == "csv":
+        return report_csv(results)
     if format == "markdown":
         return report_markdown(results, redacted=redacted, language=language)
     if format == "html":

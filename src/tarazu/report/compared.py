@@ -69,7 +69,7 @@ def p_text(value: float | None) -> str:
     """Return a p-value with as many digits as it deserves."""
     if value is None:
         return NOTHING
-    return "< 0.0001" if value < 1e-4 else f"{value:.4f}" if value < 0.01 else f"{value:.3f}"
+    return "< 0.0001" if value < 1e-4 else f"{value:.4f}" if value < 0.1 else f"{value:.3f}"
 
 
 def _separated(comparison: Comparison) -> Text | None:

@@ -7,9 +7,10 @@ knows nothing, but it computes what an architecture computes.
 
 from __future__ import annotations
 
+import csv
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -301,3 +302,25 @@ def qa_items(count: int, *, seed: int = 0) -> list[Item]:
         start = context.find(names[asked])
         items.append(Item(f"qa-{seed}-{index}", context, fields, (names[asked],), (start,)))
     return items
+
+
+def write_nli(file: Path, items: Sequence[Item]) -> None:
+    """Write items as a CSV file with the columns premise, hypothesis and label."""
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["premise", "hypothesis", "label"])
+        for item in items:
+            writer.writerow([item.fields["premise"], item.fields["hypothesis"], item.gold[0]])
+
+
+def write_qa(file: Path, items: Sequence[Item]) -> None:
+    """Write items as JSON lines with the columns of SQuAD."""
+    rows = [
+        {
+            "context": item.fields["context"],
+            "question": item.fields["question"],
+            "answers": {"text": list(item.gold), "answer_start": list(item.starts)},
+        }
+        for item in items
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

@@ -1,0 +1,170 @@
+"""Everything about a study in one archive that can be handed over (requirement N14).
+
+No names, hosts or paths: absolute paths in settings are reduced to file names, logs and whatever
+belongs to this machine stay out, and equal studies give equal bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path, PurePath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import tarazu
+from tarazu.errors import bad
+from tarazu.record.disk import sync, told_plainly
+from tarazu.record.key import sha256_text
+from tarazu.record.record import RunRecord
+from tarazu.report.api import Results, read_results, report_csv, report_json, report_markdown
+
+# The earliest time that a zip archive can hold: the time of packing is nobody's business.
+_NO_TIME = (1980, 1, 1, 0, 0, 0)
+
+_README = """# {study}
+
+A study made by tarazu {version}. What is in this archive:
+
+- `report.md`, `report.json`, `entries.csv`: the results
+- `study.json`: what was asked for, with every default filled in
+- `runs/`: one record per run, with all settings and their reasons, and the answer to every item
+- `data/`: the items{redacted}
+- `code/`: the program that made it, one file per method under `code/tarazu/methods/`
+{weights}
+To run it again: `pip install tarazu=={version}`, put the data where `study.json` names them (their
+SHA-256 stand in every record under `inputs`), and `tarazu run study.json`.
+"""
+
+
+def bundle(folder: str | Path, *, out: str | Path | None = None, weights: bool = False) -> Path:
+    """Pack a study into one zip archive.
+
+    Args:
+        folder: The output folder of the study.
+        out: The archive; by default the folder's name with ``.zip``, beside the folder.
+        weights: Pack trained weights, too. Without them, records still list their SHA-256.
+
+    Returns:
+        The archive.
+
+    Raises:
+        BadInput: The folder holds no results, or the archive cannot be written or would stand
+            inside the folder.
+    """
+    folder = Path(folder)
+    results = read_results(folder)
+    place = Path(out) if out is not None else folder.resolve().with_suffix(".zip")
+    if place.resolve().is_relative_to(folder.resolve()):
+        raise bad("--out", "must stand outside of the folder that is packed", str(place))
+    temporary = place.with_name(f".tmp-{place.name}")
+    with told_plainly(place.parent):
+        try:
+            with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name, content in sorted(_files(results, weights=weights)):
+                    entry = zipfile.ZipInfo(name, _NO_TIME)
+                    entry.compress_type = zipfile.ZIP_DEFLATED
+                    entry.external_attr = 0o644 << 16
+                    archive.writestr(entry, content)
+            sync(temporary)
+            os.replace(temporary, place)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return place
+
+
+def _files(results: Results, *, weights: bool) -> Iterator[tuple[str, bytes]]:
+    redacted = results.study.get("report", {}).get("text") == "redacted"
+    shown = Results([_without_paths(r) for r in results.records], results.study, results.store)
+    name = results.records[0].spec.study
+    readme = _README.format(
+        study=name,
+        version=_version(),
+        redacted=", without their text" if redacted else "",
+        weights="- `runs/*/artifacts/`: trained weights\n" if weights else "",
+    )
+    yield "README.md", readme.encode()
+    yield "report.md", report_markdown(shown).encode()
+    yield "report.json", report_json(shown).encode()
+    yield "entries.csv", report_csv(shown).encode()
+    yield "study.json", _json(_bare(results.study))
+    for record, bare in zip(results.records, shown.records, strict=True):
+        yield from _run(results, record, bare, redacted=redacted, weights=weights)
+    for file in sorted((results.store.folder / "data").glob("*/items.parquet")):
+        yield f"data/{file.parent.name}/items.parquet", file.read_bytes()
+    yield from _code()
+
+
+def _run(
+    results: Results, record: RunRecord, bare: RunRecord, *, redacted: bool, weights: bool
+) -> Iterator[tuple[str, bytes]]:
+    folder = results.store.run_folder(record)
+    inside = f"runs/{folder.name}"
+    yield f"{inside}/record.json", _json(bare.model_dump(mode="json", by_alias=True))
+    if record.status == "done":
+        table = results.store.read_predictions(record)
+        if redacted:
+            table = _without_text(table, spans=not record.labels)
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, compression="zstd")
+        yield f"{inside}/predictions.parquet", buffer.getvalue()
+    if weights:
+        for artifact in record.artifacts:
+            yield f"{inside}/{artifact.path}", (folder / artifact.path).read_bytes()
+
+
+def _without_text(table: pa.Table, *, spans: bool) -> pa.Table:
+    """Leave out what a model said; a span of the data's text is replaced by its hash."""
+    table = table.drop_columns(["raw"])
+    if not spans:
+        return table
+    hashed = [
+        None if answer is None else sha256_text(answer)[:16]
+        for answer in table.column("predicted").to_pylist()
+    ]
+    place = table.column_names.index("predicted")
+    return table.set_column(place, "predicted", pa.array(hashed, pa.string()))
+
+
+def _without_paths(record: RunRecord) -> RunRecord:
+    return RunRecord.model_validate(_bare(record.model_dump(mode="json", by_alias=True)))
+
+
+def _bare(value: Any) -> Any:
+    """Return a value in which every absolute path is reduced to its last part."""
+    if isinstance(value, Mapping):
+        return {key: _bare(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_bare(item) for item in value]
+    if isinstance(value, str) and _is_path(value):
+        return PurePath(value).name
+    return value
+
+
+def _is_path(text: str) -> bool:
+    return "\n" not in text and (
+        os.path.isabs(text) or text.startswith("~") or text[1:3] in (":\\", ":/")
+    )
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def _version() -> str:
+    try:
+        return metadata.version("tarazu")
+    except metadata.PackageNotFoundError:
+        return "from its source folder"
+
+
+def _code() -> Iterator[tuple[str, bytes]]:
+    root = Path(tarazu.__file__).parent
+    for file in sorted(root.rglob("*.py")):
+        yield f"code/tarazu/{file.relative_to(root).as_posix()}", file.read_bytes()

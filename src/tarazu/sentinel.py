@@ -1,0 +1,209 @@
+"""The sentinel: does a recorded run still come out the same?
+
+Packages change under a finished study: peft's own method comparison moved by 1.8 points on average,
+and changed its winner, when the same files ran on a newer stack. One run made again shows it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tarazu.catalog import resolve_task
+from tarazu.comparison.crossed import Clusters, Sample, difference
+from tarazu.comparison.entries import current
+from tarazu.comparison.sameness import Changed, Verdict, Verification
+from tarazu.errors import BadInput, Problem, bad, did_you_mean
+from tarazu.models.source import LocalModel, fetch
+from tarazu.processes import Tell
+from tarazu.record.key import sha256_file
+from tarazu.record.record import Artifact, RunRecord
+from tarazu.record.store import Store
+from tarazu.record.tables import predictions_table, to_bytes
+from tarazu.runner import Outcome, run
+from tarazu.splits import Splits, load_splits
+from tarazu.work import Request
+
+# Whatever may differ between two equal runs.
+_OWN_TIME = {"measured", "finished", "environment", "artifacts", "study", "entry"}
+
+
+def verify(
+    folder: str | Path,
+    *,
+    entry: str | None = None,
+    seed: int | None = None,
+    tell: Tell | None = None,
+) -> Verification:
+    """Run one recorded run again and hold it against its record; the record stays as it is.
+
+    Args:
+        folder: The output folder of a study.
+        entry: The entry to run; by default the one that trains in the least time, since training is
+            what drifts, or the quickest of all when none trains.
+        seed: Its seed; the first one by default.
+        tell: Hears the progress.
+
+    Raises:
+        BadInput: There is no such run, or its data or model are not what they were.
+    """
+    store = Store(Path(folder))
+    record = _chosen(store, entry, seed)
+    base = store.read_base()
+    model = _model(record, base)
+    task = resolve_task(record.spec.task_options or record.spec.task)
+    splits = load_splits(record.spec.data, task, base)
+    _check_inputs(record, model, splits)
+    with tempfile.TemporaryDirectory(prefix="tarazu-verify-") as scratch:
+        request = Request(
+            spec=record.spec,
+            folder=model.path if model else None,
+            info=model.info if model else None,
+            splits=splits,
+            scratch=Path(scratch),
+            show_text=store.read_study().get("report", {}).get("text", "full") == "full",
+        )
+        outcome = run(request, tell=tell or (lambda progress: None))
+        files = _artifacts(Path(scratch) / "artifacts")
+    return _judged(store, record, outcome, files, splits)
+
+
+def _chosen(store: Store, entry: str | None, seed: int | None) -> RunRecord:
+    done = [record for record in current(store.records()) if record.status == "done"]
+    if entry is not None:
+        names = {record.entry for record in done}
+        done = [record for record in done if record.entry == entry]
+        if not done:
+            raise BadInput(
+                Problem("--entry", "must name a finished entry", entry, did_you_mean(entry, names))
+            )
+    if seed is not None:
+        seeds = sorted({record.seed for record in done})
+        done = [record for record in done if record.seed == seed]
+        if not done:
+            raise bad("--seed", f"must be one of the finished seeds {seeds}", seed)
+    if not done:
+        raise bad(str(store.folder), "must hold a finished run", "none", "Run the study first.")
+
+    def cost(record: RunRecord) -> tuple[bool, float]:
+        seconds = sum(phase.seconds for phase in record.measured.values())
+        return not record.epochs, seconds
+
+    return min(done, key=cost)
+
+
+def _model(record: RunRecord, base: Path) -> LocalModel | None:
+    if record.model is None or record.spec.model_spec is None:
+        return None
+    return fetch(record.spec.model_spec, record.model, base=base, note=lambda text: None)
+
+
+def _check_inputs(record: RunRecord, model: LocalModel | None, splits: Splits) -> None:
+    """A run on other inputs says nothing about the packages."""
+    problems = []
+    remedy = "Bring back what was used, or run the study again: that is another run."
+    hashes = splits.hashes()
+    for name, sha in record.spec.inputs.items():
+        if hashes.get(name) != sha:
+            rule = "the data must be what the run was given"
+            problems.append(Problem(f"data.{name}", rule, "other rows than recorded", remedy))
+    if model is not None and dict(model.files) != dict(record.spec.model_files):
+        rule = "the model must be the one that was used"
+        problems.append(Problem(f"models.{record.model}", rule, "other files", remedy))
+    if problems:
+        raise BadInput(*problems)
+
+
+def _artifacts(folder: Path) -> dict[str, str]:
+    return {
+        f"artifacts/{path.relative_to(folder).as_posix()}": sha256_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _judged(
+    store: Store, record: RunRecord, outcome: Outcome, files: Mapping[str, str], splits: Splits
+) -> Verification:
+    again = outcome.record
+    packages = _changed_packages(record.environment.packages, again.environment.packages)
+    if again.status == "failed":
+        return Verification(record, "failed", packages, (), (), again.error)
+    before = store.read_predictions(record)
+    after = predictions_table(outcome.predictions)
+    differs = _differing_parts(record, again)
+    differs += _differing_files(record.artifacts, files)
+    if to_bytes(before) != to_bytes(after):
+        differs.append("predictions")
+    changed = tuple(
+        _changed(record, before, after, name, items_groups)
+        for name, items_groups in _groups(splits).items()
+    )
+    if not differs:
+        return Verification(record, "bit-equal", packages, changed, ())
+    steady = all(one.noise for one in changed)
+    verdict: Verdict = "within noise" if steady else "drifted"
+    return Verification(record, verdict, packages, changed, tuple(differs))
+
+
+def _changed_packages(
+    before: Mapping[str, str], after: Mapping[str, str]
+) -> dict[str, tuple[str, str]]:
+    names = sorted({*before, *after})
+    pairs = {name: (before.get(name, "absent"), after.get(name, "absent")) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _differing_parts(before: RunRecord, after: RunRecord) -> list[str]:
+    old, new = (record.model_dump(mode="json", exclude=_OWN_TIME) for record in (before, after))
+    return [name for name in old if old[name] != new[name]]
+
+
+def _differing_files(before: Sequence[Artifact], after: Mapping[str, str]) -> list[str]:
+    known = {one.path: one.sha256 for one in before if one.path.startswith("artifacts/")}
+    return [name for name in sorted({*known, *after}) if known.get(name) != after.get(name)]
+
+
+def _groups(splits: Splits) -> dict[str, np.ndarray[Any, np.dtype[np.int64]]]:
+    found = {}
+    for name, items in splits.tests.items():
+        _, numbers = np.unique(np.array([item.group for item in items]), return_inverse=True)
+        found[name] = numbers.astype(np.int64)
+    return found
+
+
+def _changed(
+    record: RunRecord,
+    before: pa.Table,
+    after: pa.Table,
+    split: str,
+    groups: np.ndarray[Any, np.dtype[np.int64]],
+) -> Changed:
+    metric = record.primary_metric
+    variant = record.primary_variant
+    old, new = (_rows(table, split, variant) for table in (before, after))
+    clusters = Clusters.of(groups)
+    scores = [
+        np.array([row[f"m_{metric}"] for row in rows], dtype=np.float64)[None]
+        for rows in (new, old)
+    ]
+    samples = [Sample.of(values, clusters, seeded=False) for values in scores]
+    estimate = difference(*samples, clusters)
+    return Changed(
+        split=split,
+        metric=metric,
+        before=samples[1].mean,
+        after=samples[0].mean,
+        error=estimate.error,
+        answers=sum(a["predicted"] != b["predicted"] for a, b in zip(old, new, strict=True)),
+        items=len(new),
+    )
+
+
+def _rows(table: pa.Table, split: str, variant: str) -> list[dict[str, Any]]:
+    return [row for row in table.to_pylist() if row["split"] == split and row["variant"] == variant]
