@@ -56,6 +56,12 @@ class StudyResult:
     records: list[RunRecord]
     failed: int
 
+    def _repr_html_(self) -> str:
+        """Show what won and the final table in a notebook."""
+        from tarazu.report.api import read_results
+
+        return read_results(self.folder).only(self.records)._repr_html_()
+
 
 def run_study(
     path: str | Path,

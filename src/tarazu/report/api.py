@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tarazu.comparison.compare import Comparison, compare_all
-from tarazu.comparison.entries import in_study_order
+from tarazu.comparison.entries import current, in_study_order
 from tarazu.comparison.outcomes import Outcomes, read_outcomes
 from tarazu.errors import bad
 from tarazu.record.record import RunRecord
@@ -19,6 +19,9 @@ from tarazu.report.csv_report import csv_report
 from tarazu.report.json_report import json_report
 from tarazu.report.markdown import markdown
 from tarazu.text import Language
+
+if TYPE_CHECKING:
+    from tarazu.report.html.source import Source
 
 _WIDTH = 160
 
@@ -55,6 +58,12 @@ class Results:
         """The entries held against each other, for each split by its primary metric first."""
         chosen = self.study.get("comparison", {})
         return compare_all(self.outcomes, ComparisonSpec.model_validate(chosen).margin)
+
+    def _repr_html_(self) -> str:
+        """Show what won and the final table in a notebook."""
+        from tarazu.report.html.fragment import html_fragment
+
+        return html_fragment(_source(self))
 
 
 def read_results(folder: str | Path) -> Results:
@@ -114,19 +123,21 @@ def report_html(results: Results, *, redacted: bool = False, language: Language 
     """
     # Imported here: the libraries behind the page take longer to load than a table to print.
     from tarazu.report.html.page import html_page
+
+    return html_page(_source(results, redacted=redacted), language)
+
+
+def _source(results: Results, *, redacted: bool = False) -> Source:
     from tarazu.report.html.source import Source
 
-    first = results.records[0]
-    return html_page(
-        Source(
-            results.records,
-            results.study,
-            redacted=redacted or _asks_for_redaction(results),
-            items=results.store.read_items(first) if results.store.has_items(first) else None,
-            outcomes=results.outcomes,
-            comparisons=results.comparisons,
-        ),
-        language,
+    first = next(iter(current(results.records)), results.records[0])
+    return Source(
+        results.records,
+        results.study,
+        redacted=redacted or _asks_for_redaction(results),
+        items=results.store.read_items(first) if results.store.has_items(first) else None,
+        outcomes=results.outcomes,
+        comparisons=results.comparisons,
     )
 
 

@@ -66,7 +66,11 @@ def columns(rows: Sequence[EntryResult], comparison: Comparison | None = None) -
         device = _own(lambda row: size(row.peak_device_bytes))
         found.append(Column("Device memory", device, keep=6))
     if any(notes(row) for row in rows):
-        found.append(Column(NOTES, lambda row: "; ".join(note.en for note in notes(row)), numeric=False, keep=2))
+        found.append(
+            Column(
+                NOTES, lambda row: "; ".join(note.en for note in notes(row)), numeric=False, keep=2
+            )
+        )
     return found
 
 

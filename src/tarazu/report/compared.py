@@ -80,12 +80,12 @@ def _separated(comparison: Comparison) -> Text | None:
     exact = all(pair.test == "mcnemar" for pair in pairs)
     test = "exact McNemar tests" if exact else "paired tests over items and seeds"
     test_fa = "آزمون دقیق مک‌نمار" if exact else "آزمون جفتی روی نمونه‌ها و بذرها"
-    metric = one_line(comparison.metric)
+    metric, metric_fa = one_line(comparison.metric), metric_name(comparison.metric).fa
     return Text(
         f"Group: entries that share a letter cannot be separated by {metric} ({test}, "
         f"{comparison.items:,} items in {comparison.clusters:,} groups, 5 % over all "
         f"{len(pairs)} pairs by Holm). {count} of {len(pairs)} pairs can be.",
-        f"گروه: روش‌هایی که حرفی مشترک دارند با معیار {metric_name(comparison.metric).fa} از هم جدا نمی‌شوند ({test_fa}، "
+        f"گروه: روش‌هایی که حرفی مشترک دارند با معیار {metric_fa} از هم جدا نمی‌شوند ({test_fa}، "
         f"{comparison.items:,} نمونه در {comparison.clusters:,} گروه، ۵٪ روی همهٔ "
         f"{len(pairs)} جفت با تصحیح هولم). {count} جفت از {len(pairs)} جفت جدا می‌شوند.",
     )

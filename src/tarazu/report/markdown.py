@@ -77,15 +77,10 @@ def _results(
         numeric = {index for index, column in enumerate(kept) if column.numeric}
         headings = [markdown_inline(column.heading) for column in kept]
         parts += [f"### {markdown_inline(split)}"] if split else []
-<<<<<<< HEAD
         parts += [markdown_table(headings, body, numeric), markdown_inline(caption(shown).en)]
-    foot = "\n".join(f"- {markdown_inline(line.en)}" for line in footnotes(records))
-=======
-        parts += [markdown_table(headings, body, numeric), markdown_inline(caption(shown))]
         told = summary(comparison, language) if comparison is not None else []
         parts += ["\n".join(f"- {markdown_inline(line)}" for line in told)] if told else []
-    foot = "\n".join(f"- {markdown_inline(line)}" for line in footnotes(records))
->>>>>>> main
+    foot = "\n".join(f"- {markdown_inline(line.en)}" for line in footnotes(records))
     return [*parts, foot] if foot else parts
 
 

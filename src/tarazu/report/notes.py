@@ -109,9 +109,7 @@ def caption(rows: Iterable[EntryResult]) -> Text:
     seeds = sorted({seed for row in done for seed in row.seeds})
     several = len(seeds) > 1
     over = "mean ± standard deviation over seeds" if several else "one seed: no spread is known"
-    over_fa = (
-        "میانگین ± انحراف معیار روی بذرها" if several else "یک بذر: پراکندگی دانسته نیست"
-    )
+    over_fa = "میانگین ± انحراف معیار روی بذرها" if several else "یک بذر: پراکندگی دانسته نیست"
     split, listed = one_line(done[0].split), _listed(seeds)
     return Text(
         f"{' or '.join(sizes)} items of '{split}' · seed {listed} ({over})",
@@ -139,9 +137,7 @@ def _protocol(rows: list[EntryResult]) -> list[Text]:
     elif untuned:
         names = dict.fromkeys(untuned)
         found.append(
-            Text(
-                f"Untuned: {', '.join(names)}.", f"تنظیم‌نشده: {'، '.join(map(isolated, names))}."
-            )
+            Text(f"Untuned: {', '.join(names)}.", f"تنظیم‌نشده: {'، '.join(map(isolated, names))}.")
         )
     if any(row.cut and any(row.cut) for row in rows):
         found.append(

@@ -114,7 +114,9 @@ def _packages(source: Source, write: Writer) -> Table:
         row(
             Cell(package, kind="code"),
             Cell(
-                " / ".join(dict.fromkeys(e.packages.get(package, "–") for e in environments.values())),
+                " / ".join(
+                    dict.fromkeys(e.packages.get(package, "–") for e in environments.values())
+                ),
                 kind="code",
             ),
         )

@@ -81,24 +81,18 @@ def _split(outcomes: Outcomes, redacted: bool, texts: _Texts, write: Writer) -> 
             [] if hide else [texts.place(gold) for gold in dict.fromkeys(golds)]
             for golds in outcomes.gold
         ],
-        "slices": [
-            _slice(name, values, texts, write) for name, values in outcomes.slices.items()
-        ],
+        "slices": [_slice(name, values, texts, write) for name, values in outcomes.slices.items()],
         "fields": []
         if redacted
         else [
             {"name": plain(name), "values": [texts.place(text) for text in values]}
             for name, values in outcomes.texts.items()
         ],
-        "entries": [
-            _entry(answers, outcomes, redacted, texts) for answers in outcomes.entries
-        ],
+        "entries": [_entry(answers, outcomes, redacted, texts) for answers in outcomes.entries],
     }
 
 
-def _slice(
-    name: str, values: Sequence[str | None], texts: _Texts, write: Writer
-) -> dict[str, Any]:
+def _slice(name: str, values: Sequence[str | None], texts: _Texts, write: Writer) -> dict[str, Any]:
     shown = {value: slice_value(value, write) for value in values if value is not None}
     return {
         "name": slice_name(name, write),
@@ -106,9 +100,7 @@ def _slice(
     }
 
 
-def _entry(
-    answers: Answers, outcomes: Outcomes, redacted: bool, texts: _Texts
-) -> dict[str, Any]:
+def _entry(answers: Answers, outcomes: Outcomes, redacted: bool, texts: _Texts) -> dict[str, Any]:
     scores = 100 * np.nanmean(answers.metrics[outcomes.primary_metric], axis=0)
     entry: dict[str, Any] = {
         "name": plain(answers.id),

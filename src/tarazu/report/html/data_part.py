@@ -184,16 +184,15 @@ def _slices(splits: Mapping[str, pa.Table], write: Writer) -> list[Table]:
             for split, table in splits.items()
             if column in table.column_names
         }
-        values = sorted({value for count in counts.values() for value in count if value}, key=_place)
+        values = sorted(
+            {value for count in counts.values() for value in count if value}, key=_place
+        )
         titles = [write.name(split) for split in counts]
         title = slice_name(column.removeprefix("slice_"), write)
         rows = tuple(
             row(
                 Cell(slice_value(value, write), kind="name"),
-                *(
-                    _share(count[value], sum(count.values()), write)
-                    for count in counts.values()
-                ),
+                *(_share(count[value], sum(count.values()), write) for count in counts.values()),
             )
             for value in values
         )

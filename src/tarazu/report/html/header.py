@@ -68,9 +68,7 @@ def answer(source: Source, write: Writer) -> str:
         return write.say("answer_unknown", **said)
     top = shared(known.letters.get(rows[0].id, ""))
     others = [
-        row.id
-        for row in rows
-        if row.id not in tied and top & shared(known.letters.get(row.id, ""))
+        row.id for row in rows if row.id not in tied and top & shared(known.letters.get(row.id, ""))
     ]
     if not others and len(tied) == 1:
         return write.say("answer_clear", **said)
@@ -124,6 +122,4 @@ def _sizes(source: Source, write: Writer) -> str:
     tests = set(source.splits())
     inputs = {name: given.rows for record in source.used for name, given in record.inputs.items()}
     order = [*(n for n in inputs if n not in tests), *(n for n in inputs if n in tests)]
-    return " · ".join(
-        f"{write.number(inputs[name])} {write.name(name)}" for name in order
-    )
+    return " · ".join(f"{write.number(inputs[name])} {write.name(name)}" for name in order)

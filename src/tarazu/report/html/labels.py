@@ -35,7 +35,7 @@ Box = tuple[float, float, float, float]
 def place_labels(
     points: Sequence[tuple[float, float, str, bool]], width: float, height: float
 ) -> list[Label]:
-    """Place labels where they are free; leading points come first, and what has no room is left out.
+    """Place labels where they are free, leading points first; what has no room is left out.
 
     Args:
         points: Horizontal and vertical place in pixels, words, and whether the point leads.

@@ -34,9 +34,7 @@ def method_passages(source: Source, write: Writer) -> list[Passage]:
         if not text and record.parameters is None:
             continue
         tables = (_parameters(record.parameters, write),) if record.parameters else ()
-        found.append(
-            Passage(entry, write.name(record.method), html=rendered(text), tables=tables)
-        )
+        found.append(Passage(entry, write.name(record.method), html=rendered(text), tables=tables))
     return found
 
 

@@ -39,17 +39,21 @@ def html_page(source: Source, language: Language) -> str:
     write = Writer(language)
     parts = _parts(source, write)
     style, script = _asset("style.css"), _asset("script.js")
-    return environment().get_template("page.html.jinja").render(
-        write=write,
-        say=write.say,
-        language=language,
-        direction="rtl" if language == "fa" else "ltr",
-        sections=[name for name in SECTIONS if parts[name]],
-        parts=parts,
-        header=header.header(source, write),
-        style=Markup(style),
-        script=Markup(script),
-        policy=policy(style, script),
+    return (
+        environment()
+        .get_template("page.html.jinja")
+        .render(
+            write=write,
+            say=write.say,
+            language=language,
+            direction="rtl" if language == "fa" else "ltr",
+            sections=[name for name in SECTIONS if parts[name]],
+            parts=parts,
+            header=header.header(source, write),
+            style=Markup(style),
+            script=Markup(script),
+            policy=policy(style, script),
+        )
     )
 
 

@@ -16,7 +16,6 @@ from tarazu.report.html.words import VERDICTS
 from tarazu.report.html.writer import Writer
 from tarazu.report.metric_names import metric_name
 
-
 # A letter, or what stands for one after z.
 _LETTER = re.compile(r"[a-z]|\([a-z]+\)")
 

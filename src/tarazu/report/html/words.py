@@ -152,8 +152,8 @@ WORDS: dict[str, Text] = {
     # What can be told apart.
     "groups_title": Text("Groups that cannot be separated", "گروه‌های جدانشدنی"),
     "standing_unknown": Text(
-        "Nothing is tested here: the answers to the single items are not in the folder, or there is "
-        "only one entry.",
+        "Nothing is tested here: the answers to the single items are not in the folder, or there "
+        "is only one entry.",
         "اینجا آزمونی در کار نیست: پاسخ‌ها به تک‌تک نمونه‌ها در پوشه نیست، یا تنها یک روش هست.",
     ),
     "forest_title": Text("{metric} with 95 % intervals", "{metric} با بازه‌های ۹۵٪"),
@@ -179,9 +179,7 @@ WORDS: dict[str, Text] = {
     "pareto_title": Text("Quality against: {cost}", "کیفیت در برابر: {cost}"),
     "pareto_about": Text("On the front: {entries}.", "روی جبهه: {entries}."),
     "front_table": Text("Costs of all entries", "هزینه‌های همهٔ روش‌ها"),
-    "front_note": Text(
-        "Set off: on the front of that cost.", "برجسته: روی جبههٔ همان هزینه."
-    ),
+    "front_note": Text("Set off: on the front of that cost.", "برجسته: روی جبههٔ همان هزینه."),
     # Training.
     "epoch": Text("Epoch", "دور"),
     "loss": Text("Loss", "زیان"),
@@ -294,9 +292,7 @@ WORDS: dict[str, Text] = {
     "parameters_trained": Text("trained: the method itself", "آموزش‌دیده: خود روش"),
     "parameters_head": Text("trained: new head", "آموزش‌دیده: سر تازه"),
     "parameters_share": Text("trained share of the whole", "سهم آموزش‌دیده از کل"),
-    "parameters_deployed": Text(
-        "stored beside the shared base", "ذخیره‌شده در کنار پایهٔ مشترک"
-    ),
+    "parameters_deployed": Text("stored beside the shared base", "ذخیره‌شده در کنار پایهٔ مشترک"),
     "parameters_bytes": Text("size stored", "اندازهٔ ذخیره‌شده"),
     "settings_count": Text("{count} settings", "{count} تنظیم"),
     "settings_title": Text("Hyperparameters of {entry}", "ابرپارامترهای {entry}"),
