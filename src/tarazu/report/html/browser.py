@@ -85,7 +85,7 @@ def _split(outcomes: Outcomes, redacted: bool, texts: _Texts, write: Writer) -> 
         "fields": []
         if redacted
         else [
-            {"name": plain(name), "values": [texts.place(text) for text in values]}
+            {"name": plain(name), "values": [texts.place(text or "") for text in values]}
             for name, values in outcomes.texts.items()
         ],
         "entries": [_entry(answers, outcomes, redacted, texts) for answers in outcomes.entries],

@@ -52,7 +52,7 @@ def forest(rows: Sequence[ForestRow], axis: str, language: Language) -> str:
         for row in rows
     ]
     base = alt.Chart(alt.Data(values=data)).encode(
-        y=alt.Y("entry:N", sort=None, title=None, axis=_names(alt)),
+        y=alt.Y("entry:N", sort=[row.entry for row in rows], title=None, axis=_names(alt)),
         color=alt.Color("colour:N", scale=None),
     )
     score = {"title": axis, "scale": alt.Scale(zero=False, nice=True, padding=12)}

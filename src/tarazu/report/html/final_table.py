@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from tarazu.comparison.compare import Comparison
 from tarazu.comparison.entries import EntryResult, metric_order
@@ -53,7 +54,7 @@ def _table(source: Source, split: str, rows: Sequence[EntryResult], write: Write
     )
 
 
-def _style(row: EntryResult) -> str:
+def _style(row: EntryResult) -> Literal["", "other", "failed"]:
     if not row.metrics:
         return "failed"
     return "" if row.primary else "other"

@@ -64,10 +64,8 @@ def tidy(svg: str, mark: str) -> str:
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{mark}-\1)", svg)
     svg = re.sub(r'href="#([^"]+)"', rf'href="#{mark}-\1"', svg)
     head, rest = svg.split(">", 1)
-    width = re.search(r'width="([\d.]+)"', head)
     head = re.sub(r'\s(?:class|version|xmlns:xlink|aria-hidden|role)="[^"]*"', "", head)
-    size = f' data-width="{round(float(width[1]))}"' if width else ""
-    return f'{head}{size} aria-hidden="true" focusable="false">{rest}'
+    return f'{head} aria-hidden="true" focusable="false">{rest}'
 
 
 def _attributes(style: re.Match[str]) -> str:

@@ -259,7 +259,7 @@
       });
       return [...groups.values()].map(({ place, raw, seeds }) => {
         const who = groups.size > 1
-          ? make("span", { class: "aside" }, ` ${say("seed")} ${seeds.map(number).join("، ")}`)
+          ? make("span", { class: "aside" }, ` ${say("seed")} ${seeds.map(number).join(data.persian ? "، " : ", ")}`)
           : null;
         const words = make(place < 0 ? "em" : "span", { dir: "auto" }, text(place));
         const generated = raw >= 0
