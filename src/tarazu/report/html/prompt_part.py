@@ -37,12 +37,23 @@ def _seeds(which: list[int], write: Writer) -> str:
     return write.say("seed_of", seeds=write.listed(write.digits(str(seed)) for seed in which))
 
 
+def _joined(value: Any) -> Any:
+    """Put lists of words on one line: twenty virtual tokens are no twenty lines."""
+    if isinstance(value, Mapping):
+        return {key: _joined(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        if all(isinstance(item, str | int | float) for item in value):
+            return " · ".join(map(one_line, value))
+        return [_joined(item) for item in value]
+    return value
+
+
 def _block(key: str, value: Any, write: Writer) -> Block:
     title = write.say(f"prompt_{key}") if f"prompt_{key}" in WORDS else one_line(key)
     if isinstance(value, bool):
         return Block(title, write.say("yes" if value else "no"), "words")
     if isinstance(value, Mapping | list | tuple):
-        return Block(title, plain("\n".join(outline(value))), "code")
+        return Block(title, plain("\n".join(outline(_joined(value)))), "code")
     text = plain(value)
     if isinstance(value, str) and ("\n" in text.strip() or len(text) > 80):
         return Block(title, text)
