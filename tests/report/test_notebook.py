@@ -21,7 +21,7 @@ def test_a_study_shows_what_won_and_its_table(tmp_path):
     folder = make_folder(tmp_path / "out", {"lora": 1.0, "full": 0.2}, make_items(60))
     records = read_results(folder).records
     html = StudyResult(folder, records, 0)._repr_html_()
-    assert "lora wins: Accuracy 100.0 %" in text_of(html)
+    assert "lora wins with accuracy 100.0 %" in text_of(html)
     assert "294,912" in text_of(html)
     assert "<script" not in html
     assert "<style" not in html

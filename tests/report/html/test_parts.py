@@ -67,12 +67,12 @@ def source(make, skills, **changes):
 
 def test_a_winner_is_separated_from_all(make):
     said = answer(source(make, {"a": 0.9, "b": 0.5, "c": 0.4}), EN)
-    assert said == "a wins: Accuracy 90.0 %, separated from every other entry."
+    assert said == "a wins with accuracy 90.0\u00a0%: it is separated from every other entry."
 
 
 def test_a_highest_mean_is_no_winner(make):
     said = answer(source(make, {"a": 0.9, "b": 0.895, "c": 0.4}), EN)
-    assert said == "a: highest Accuracy, 90.0 %. It cannot be separated from b."
+    assert said == "Highest accuracy: a, 90.0\u00a0%. Not separated from it: b."
 
 
 def test_where_nothing_is_separated_it_is_said(make):
@@ -83,7 +83,7 @@ def test_where_nothing_is_separated_it_is_said(make):
 def test_many_ties_are_counted(make):
     skills = {name: 0.9 - 0.0001 * place for place, name in enumerate("abcdefgh")}
     said = answer(source(make, {**skills, "z": 0.2}), EN)
-    assert "cannot be separated from b, c, d, e and 3 more" in said
+    assert "Not separated from it: b, c, d, e and 3 more" in said
 
 
 def test_without_answers_nothing_is_claimed(make):
@@ -101,7 +101,7 @@ def test_nothing_done_is_said(failed):
 
 def test_the_head_in_persian(make):
     head = header(source(make, {"a": 0.9, "b": 0.5}), FA)
-    assert head.answer == "\u2068a\u2069 برنده است: دقت ۹۰٫۰٪ و جدا از همهٔ روش‌های دیگر."
+    assert head.answer == "\u2068a\u2069 با دقت ۹۰٫۰٪ برنده است: از همهٔ روش‌های دیگر جداست."
     assert dict(head.facts)["پایان اجراها"] == "۱ ژانویهٔ ۲۰۲۶"
 
 
@@ -146,9 +146,9 @@ def test_intervals_and_letters_stand_beside_the_primary_metric(make):
     ((_, table),) = final_tables(source(make, {"a": 0.9, "b": 0.5}), EN)
     found = columns_of(table)
     place = [heading.text for heading in table.headings]
-    assert place.index("95 % interval") == place.index("Accuracy %") + 1
+    assert place.index("95\u00a0% interval") == place.index("Accuracy %") + 1
     assert [c.text for c in found["Group"]] == ["a", "b"]
-    low, high = map(float, found["95 % interval"][0].text.strip("[]").split(" … "))
+    low, high = map(float, found["95\u00a0% interval"][0].text.strip("[]").split(" … "))
     assert low < 90 < high
 
 
@@ -190,8 +190,10 @@ def test_places_follow_costs_and_stay_inside(values):
 
 
 def test_ticks_are_round_where_there_are_round_ones():
-    assert LogScale(2.0, 5000.0, True).ticks((0.1, 1, 10, 60, 600, 3600)) == [0, 10, 60, 600, 3600]
-    assert LogScale(2.0, 5.0, False).ticks((1, 10)) == [2.0, 5.0]
+    few, many = (0.1, 1, 10, 60, 600, 3600), (1, 3, 4, 5, 10)
+    assert LogScale(2.0, 5000.0, True).ticks((few, many)) == [0, 10, 60, 600, 3600]
+    assert LogScale(2.0, 5.0, False).ticks((few, many)) == [3, 4, 5]
+    assert LogScale(2.0, 2.5, False).ticks((few, many)) == [2.0, 2.5]
 
 
 def test_the_front_is_marked_in_the_table(make):
@@ -295,7 +297,7 @@ def test_the_data_card(results):
     titles = [table.title for table in found.tables]
     assert titles == ["Sizes", "Label balance", "Lengths in words", "Items by: genre"]
     assert [c.text for c in found.tables[0].rows[0].cells[:3]] == ["test", "60", "60"]
-    assert [c.text for c in found.tables[1].rows[0].cells] == ["test", *["20 (33.3 %)"] * 3]
+    assert [c.text for c in found.tables[1].rows[0].cells] == ["test", *["20 (33.3\u00a0%)"] * 3]
 
 
 def test_a_folder_without_items_has_a_card_all_the_same(make):

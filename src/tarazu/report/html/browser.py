@@ -74,7 +74,7 @@ def _split(outcomes: Outcomes, redacted: bool, texts: _Texts, write: Writer) -> 
     return {
         "name": outcomes.split,
         "metric": write.text(metric_name(outcomes.primary_metric)),
-        "labelled": labelled,
+        "graded": _graded(outcomes),
         "redacted": redacted,
         "ids": [plain(identifier) for identifier in outcomes.item_ids],
         "gold": [
@@ -90,6 +90,14 @@ def _split(outcomes: Outcomes, redacted: bool, texts: _Texts, write: Writer) -> 
         ],
         "entries": [_entry(answers, outcomes, redacted, texts) for answers in outcomes.entries],
     }
+
+
+def _graded(outcomes: Outcomes) -> bool:
+    """Return whether an answer can be partly right."""
+    return not all(
+        np.isin(answers.metrics[outcomes.primary_metric], (0.0, 1.0)).all()
+        for answers in outcomes.entries
+    )
 
 
 def _slice(name: str, values: Sequence[str | None], texts: _Texts, write: Writer) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tarazu.report.html.svg import ACCENT, INK, MUTED, RULE, SECOND, draw
@@ -55,14 +56,17 @@ def forest(rows: Sequence[ForestRow], axis: str, language: Language) -> str:
         y=alt.Y("entry:N", sort=[row.entry for row in rows], title=None, axis=_names(alt)),
         color=alt.Color("colour:N", scale=None),
     )
-    score = {"title": axis, "scale": alt.Scale(zero=False, nice=True, padding=12)}
+    ends = [end for one in rows for end in (one.mean, one.low, one.high) if end is not None]
+    room = max(0.04 * (max(ends) - min(ends)), 0.01)
+    domain = [100 * max(min(ends) - room, 0), 100 * min(max(ends) + room, 1)]
+    score = {"title": axis, "scale": alt.Scale(domain=domain, nice=False)}
     lines = (
         base.transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=2)
         .encode(x=alt.X("low:Q", **score), x2="high:Q")
     )
     points = base.mark_point(filled=True, size=70, opacity=1).encode(x=alt.X("mean:Q", **score))
-    chart = alt.layer(lines, points).properties(width=520, height=max(_ROW * len(rows), 60))
+    chart = alt.layer(lines, points).properties(width=640, height=max(_ROW * len(rows), 60))
     return draw(chart, language, "forest")
 
 
@@ -119,20 +123,26 @@ def pareto(points: Sequence[CostPoint], x: Axis, y: str, language: Language, mar
 
     low = min(point.quality for point in points)
     high = max(point.quality for point in points)
-    room = max(0.06 * (high - low), 0.005)
+    room = max(0.08 * (high - low), 0.005)
     bounds = (low - room, high + room)
+
+    def down_of(quality: float) -> float:
+        return _HEIGHT * (bounds[1] - quality) / (bounds[1] - bounds[0])
+
+    corners = _steps(points)
     labels = place_labels(
-        [
-            (
-                _WIDTH * point.place,
-                _HEIGHT * (bounds[1] - point.quality) / (bounds[1] - bounds[0]),
-                point.entry,
-                point.leading,
-            )
-            for point in points
-        ],
+        [(_WIDTH * p.place, down_of(p.quality), p.entry, p.leading) for p in points],
         _WIDTH,
         _HEIGHT,
+        [
+            (
+                _WIDTH * start["x"] - 2,
+                down_of(end["y"] / 100) - 2,
+                _WIDTH * end["x"] + 2,
+                down_of(start["y"] / 100) + 2,
+            )
+            for start, end in pairwise(corners)
+        ],
     )
     data = [
         {
@@ -174,7 +184,7 @@ def pareto(points: Sequence[CostPoint], x: Axis, y: str, language: Language, mar
     )
     colour = alt.Color("colour:N", scale=None)
     line = (
-        alt.Chart(alt.Data(values=_steps(points)))
+        alt.Chart(alt.Data(values=corners))
         .mark_line(color=ACCENT, strokeWidth=1.5, strokeDash=[4, 3], opacity=0.8)
         .encode(x=across, y=up, order="order:Q")
     )

@@ -69,12 +69,14 @@ def _columns(
         model = _Column(Heading(write.say("model")), lambda row: name(row.model or NOTHING))
         found.append(model)
     leading = source.metric(split)
-    for metric in _metrics(rows, leading):
-        found.append(_metric(metric, rows, write))
-        if known is not None and known.metric == metric and known.pairs:
-            found += _compared(known, write)
+    if leading is not None:
+        found.append(_metric(leading, rows, write))
+    if known is not None and known.pairs:
+        found += _compared(known, write)
     found += _costs(rows, write)
     found.append(_trials(source, write))
+    others = metric_order(metric for row in rows for metric in row.metrics)
+    found += [_metric(metric, rows, write) for metric in others if metric != leading]
     if any(notes(row) for row in rows):
         heading = Heading(write.say("notes"))
         separator = "؛ " if write.language == "fa" else "; "
@@ -82,11 +84,6 @@ def _columns(
             _Column(heading, lambda row: words(separator.join(map(write.text, notes(row)))))
         )
     return found
-
-
-def _metrics(rows: Sequence[EntryResult], leading: str | None) -> list[str]:
-    names = metric_order(metric for row in rows for metric in row.metrics)
-    return sorted(names, key=lambda metric: metric != leading)
 
 
 def _entry(row: EntryResult) -> Cell:

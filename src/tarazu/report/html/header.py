@@ -58,7 +58,7 @@ def answer(source: Source, write: Writer) -> str:
     tied = [row.id for row in rows if row.metrics[metric].mean >= best.mean - 1e-12]
     said = {
         "best": write.listed(map(write.name, tied)),
-        "metric": write.text(metric_name(metric)),
+        "metric": _in_sentence(write.text(metric_name(metric))),
         "value": write.share(best.mean),
     }
     if len(rows) == 1:
@@ -79,6 +79,11 @@ def answer(source: Source, write: Writer) -> str:
         more = write.number(len(others) - _NAMED)
         return write.say("answer_many", others=names, more=more, **said)
     return write.say("answer_tied", others=write.listed(map(write.name, others)), **said)
+
+
+def _in_sentence(metric: str) -> str:
+    """Return a metric's name within a sentence: names such as F1 keep their capitals."""
+    return metric if metric[:2].isupper() else metric[:1].lower() + metric[1:]
 
 
 def _facts(source: Source, write: Writer) -> tuple[tuple[str, str], ...]:

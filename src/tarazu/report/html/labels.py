@@ -33,7 +33,10 @@ Box = tuple[float, float, float, float]
 
 
 def place_labels(
-    points: Sequence[tuple[float, float, str, bool]], width: float, height: float
+    points: Sequence[tuple[float, float, str, bool]],
+    width: float,
+    height: float,
+    lines: Sequence[Box] = (),
 ) -> list[Label]:
     """Place labels where they are free, leading points first; what has no room is left out.
 
@@ -41,8 +44,10 @@ def place_labels(
         points: Horizontal and vertical place in pixels, words, and whether the point leads.
         width: Of the drawing.
         height: Of the drawing.
+        lines: What else must not be covered, as left, top, right and bottom.
     """
     taken: list[Box] = [(x - 5, y - 5, x + 5, y + 5) for x, y, _, _ in points]
+    taken += lines
     placed = []
     for x, y, text, leading in sorted(points, key=lambda point: not point[3]):
         for label in _places(x, y, text, leading):

@@ -33,8 +33,10 @@ def method_passages(source: Source, write: Writer) -> list[Passage]:
         text = record.explain.get(write.language) or record.explain.get("en", "")
         if not text and record.parameters is None:
             continue
+        about = write.say("of_method", method=write.name(record.method))
+        about = "" if record.method == record.entry.partition("@")[0] else about
         tables = (_parameters(record.parameters, write),) if record.parameters else ()
-        found.append(Passage(entry, write.name(record.method), html=rendered(text), tables=tables))
+        found.append(Passage(entry, about, html=rendered(text), tables=tables))
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tarazu.comparison.costs import Costs, costs, pareto_front
+from tarazu.report import numbers
 from tarazu.report.html.charts import Axis, CostPoint, pareto
 from tarazu.report.html.parts import Cell, Figure, Table, headings, name, number, row
 from tarazu.report.html.source import Source
@@ -15,8 +16,15 @@ from tarazu.report.html.writer import Writer
 from tarazu.report.metric_names import metric_name
 from tarazu.report.numbers import NOTHING
 
-_TIMES = (0.1, 1, 10, 60, 600, 3600, 36_000, 360_000)
-_SIZES = tuple(float(10**power) for power in range(16))
+# Places for ticks, from few to many: the first that gives enough is taken.
+_TIMES: tuple[tuple[float, ...], ...] = (
+    (0.1, 1, 10, 60, 600, 3600, 36_000, 360_000),
+    (0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800, 3600, 10_800, 36_000, 108_000, 360_000),
+)
+_SIZES = (
+    tuple(float(10**power) for power in range(16)),
+    tuple(float(step * 10**power) for power in range(16) for step in (1, 2, 5)),
+)
 
 
 @dataclass(frozen=True)
@@ -27,13 +35,15 @@ class Price:
         key: Its name among the words of the page.
         of: How much of it an entry takes; None when it is not known.
         write: A value in words.
-        steps: Places for ticks.
+        tick: A round value in few words.
+        steps: Places for ticks, from few to many.
     """
 
     key: str
     of: Callable[[Costs], float | None]
     write: Callable[[float], str]
-    steps: tuple[float, ...]
+    tick: Callable[[float], str]
+    steps: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -57,17 +67,21 @@ def prices(write: Writer) -> tuple[Price, ...]:
     def size(value: float) -> str:
         return write.size(round(value))
 
+    def size_tick(value: float) -> str:
+        return write.tick(numbers.size(round(value)))
+
+    def time_tick(value: float) -> str:
+        return write.tick(numbers.duration(value))
+
+    def peak(memory: Mapping[str, int]) -> int | None:
+        return max(memory.values(), default=None)
+
     return (
-        Price("whole_run", lambda cost: cost.total_seconds, write.duration, _TIMES),
-        Price("answering", lambda cost: cost.seconds_per_thousand, write.duration, _TIMES),
-        Price("memory", lambda cost: max(cost.memory.values(), default=None), size, _SIZES),
-        Price(
-            "device_memory",
-            lambda cost: max(cost.device_memory.values(), default=None),
-            size,
-            _SIZES,
-        ),
-        Price("deployed", lambda cost: cost.deployed_bytes, size, _SIZES),
+        Price("whole_run", lambda c: c.total_seconds, write.duration, time_tick, _TIMES),
+        Price("answering", lambda c: c.seconds_per_thousand, write.duration, time_tick, _TIMES),
+        Price("memory", lambda c: peak(c.memory), size, size_tick, _SIZES),
+        Price("device_memory", lambda c: peak(c.device_memory), size, size_tick, _SIZES),
+        Price("deployed", lambda c: c.deployed_bytes, size, size_tick, _SIZES),
     )
 
 
@@ -120,7 +134,7 @@ def _figure(
 ) -> Figure:
     scale = LogScale.over([amount for _, amount in known])
     title = write.say(price.key)
-    ticks = [(scale.place(value), price.write(value)) for value in scale.ticks(price.steps)]
+    ticks = [(scale.place(value), price.tick(value)) for value in scale.ticks(price.steps)]
     svg = pareto(
         [
             CostPoint(row.name, scale.place(amount), row.quality, row.name in best)
@@ -189,12 +203,21 @@ class LogScale:
         first = 0.2 if self.zero else 0.06
         if value <= 0:
             return 0.06
-        span = math.log(self.high / self.low)
-        return first + (0.94 - first) * (math.log(value / self.low) / span if span else 0.5)
+        span = math.log(self.high) - math.log(self.low)
+        return first + (0.94 - first) * (
+            (math.log(value) - math.log(self.low)) / span if span else 0.5
+        )
 
-    def ticks(self, steps: tuple[float, ...]) -> list[float]:
-        """Return the values that get a tick."""
-        found = ticks_of(self.low, self.high, steps)
-        if not found:
-            found = list(dict.fromkeys((self.low, self.high)))
+    def ticks(self, steps: Sequence[tuple[float, ...]]) -> list[float]:
+        """Return the values that get a tick: three or more where there are so many.
+
+        Args:
+            steps: Places for ticks, from few to many.
+        """
+        found: list[float] = []
+        for every in steps:
+            found = ticks_of(self.low, self.high, every)
+            if len(found) > 2:
+                break
+        found = found or list(dict.fromkeys((self.low, self.high)))
         return [0.0, *found] if self.zero else found

@@ -83,7 +83,6 @@ WORDS: dict[str, Text] = {
         "Sorting and the browser of failures need JavaScript.",
         "مرتب‌سازی و مرورگر خطاها به جاوااسکریپت نیاز دارند.",
     ),
-    "sort_by": Text("Sort by {column}", "مرتب‌سازی بر پایهٔ {column}"),
     "table_scroll": Text("{title}; scrolls sideways", "{title}؛ به پهلو می‌لغزد"),
     # The head.
     "answer_none": Text("No run is done.", "هیچ اجرایی به پایان نرسیده است."),
@@ -92,25 +91,25 @@ WORDS: dict[str, Text] = {
         "{best} به {value} می‌رسد ({metric}). چیزی برای سنجش با آن نیست.",
     ),
     "answer_unknown": Text(
-        "{best}: highest {metric}, {value}. What is separated from it cannot be told from these "
+        "Highest {metric}: {best}, {value}. What is separated from it cannot be told from these "
         "results.",
-        "{best}: بیشترین {metric} با {value}. از این نتیجه‌ها نمی‌توان گفت چه از آن جداست.",
+        "بیشترین {metric}: {best} با {value}. از این نتیجه‌ها نمی‌توان گفت چه از آن جداست.",
     ),
     "answer_clear": Text(
-        "{best} wins: {metric} {value}, separated from every other entry.",
-        "{best} برنده است: {metric} {value} و جدا از همهٔ روش‌های دیگر.",
+        "{best} wins with {metric} {value}: it is separated from every other entry.",
+        "{best} با {metric} {value} برنده است: از همهٔ روش‌های دیگر جداست.",
     ),
     "answer_tied": Text(
-        "{best}: highest {metric}, {value}. It cannot be separated from {others}.",
-        "{best}: بیشترین {metric} با {value}. از {others} جداشدنی نیست.",
+        "Highest {metric}: {best}, {value}. Not separated from it: {others}.",
+        "بیشترین {metric}: {best} با {value}. جدانشده از آن: {others}.",
     ),
     "answer_many": Text(
-        "{best}: highest {metric}, {value}. It cannot be separated from {others} and {more} more.",
-        "{best}: بیشترین {metric} با {value}. از {others} و {more} روش دیگر جداشدنی نیست.",
+        "Highest {metric}: {best}, {value}. Not separated from it: {others} and {more} more.",
+        "بیشترین {metric}: {best} با {value}. جدانشده از آن: {others} و {more} روش دیگر.",
     ),
     "answer_nothing": Text(
-        "{best}: highest {metric}, {value}. No other entry can be separated from it.",
-        "{best}: بیشترین {metric} با {value}. هیچ روش دیگری از آن جداشدنی نیست.",
+        "Highest {metric}: {best}, {value}. No other entry can be separated from it.",
+        "بیشترین {metric}: {best} با {value}. هیچ روش دیگری از آن جداشدنی نیست.",
     ),
     "fact_date": Text("Runs finished", "پایان اجراها"),
     "fact_machine": Text("Machine", "دستگاه"),
@@ -237,7 +236,7 @@ WORDS: dict[str, Text] = {
     "fact_language": Text("Language", "زبان"),
     "fact_source": Text("Source", "منبع"),
     "fact_licence": Text("Licence", "پروانه"),
-    "fact_group": Text("Never parted: rows of one", "هرگز جدا نمی‌شوند: سطرهای یک"),
+    "fact_group": Text("Groups, never parted", "گروه‌ها که پاره نمی‌شوند"),
     "fact_seed": Text("Seed of splitting", "بذر بخش‌بندی"),
     "fact_leakage": Text("Leaks between splits", "نشت میان بخش‌ها"),
     "fact_sample": Text("Sampled", "نمونه‌گیری"),
@@ -294,6 +293,7 @@ WORDS: dict[str, Text] = {
     "parameters_share": Text("trained share of the whole", "سهم آموزش‌دیده از کل"),
     "parameters_deployed": Text("stored beside the shared base", "ذخیره‌شده در کنار پایهٔ مشترک"),
     "parameters_bytes": Text("size stored", "اندازهٔ ذخیره‌شده"),
+    "of_method": Text("method: {method}", "روش: {method}"),
     "settings_count": Text("{count} settings", "{count} تنظیم"),
     "settings_title": Text("Hyperparameters of {entry}", "ابرپارامترهای {entry}"),
     "name": Text("Name", "نام"),

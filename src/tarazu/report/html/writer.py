@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -14,6 +15,10 @@ from tarazu.report.numbers import NOTHING
 from tarazu.report.persian import formula, isolated, persian_numbers, persian_signs
 from tarazu.report.plain import one_line
 from tarazu.text import Language, Text
+
+# A number and its sign are not parted at the end of a line.
+_UNIT = re.compile(r"(\d) ([%٪])")
+_NOUGHTS = re.compile(r"\.0(?= )| 00 (?:s|min)$")
 
 
 class Writer:
@@ -46,7 +51,8 @@ class Writer:
 
     def prose(self, sentence: str) -> str:
         """Return a sentence that is in the language of the page already."""
-        return persian_numbers(sentence) if self._persian else sentence
+        kept = _UNIT.sub("\\1\u00a0\\2", sentence)
+        return persian_numbers(kept) if self._persian else kept
 
     def name(self, name: object) -> str:
         """Return a name for use in a sentence; it keeps its own direction."""
@@ -73,7 +79,7 @@ class Writer:
     def share(self, share: float, decimals: int = 1) -> str:
         """Return a share in percent, with the sign."""
         number = self.percent(share, decimals)
-        return f"{number}٪" if self._persian else f"{number} %"
+        return f"{number}٪" if self._persian else f"{number}\u00a0%"
 
     def spread(self, spread: Spread | None) -> str:
         """Return mean ± standard deviation in percent."""
@@ -105,6 +111,14 @@ class Writer:
     def size(self, count: int | None) -> str:
         """Return a number of bytes such as ``1.2 GB``."""
         return self._units(numbers.size(count))
+
+    def tick(self, text: str) -> str:
+        """Return a round time or size without its noughts, such as ``10 min``.
+
+        Args:
+            text: As `tarazu.report.numbers` writes it.
+        """
+        return self._units(_NOUGHTS.sub("", text))
 
     def date(self, stamp: str) -> str:
         """Return the day of an ISO 8601 time stamp; what is none stays as it is."""

@@ -219,7 +219,7 @@
     function mark(entry, item) {
       const score = entry.scores[item];
       if (score === null) return make("td", { class: "mark" }, "–");
-      const sign = split.labelled ? (score >= 50 ? "✓" : "✕") : number(score);
+      const sign = split.graded ? number(score) : score >= 50 ? "✓" : "✕";
       const state = score >= 50 ? "right" : "wrong";
       return make("td", { class: `mark ${state}`, title: `${entry.name}: ${answers(entry, item)}` },
         sign);
