@@ -59,7 +59,11 @@ def forest(rows: Sequence[ForestRow], axis: str, language: Language) -> str:
     ends = [end for one in rows for end in (one.mean, one.low, one.high) if end is not None]
     room = max(0.04 * (max(ends) - min(ends)), 0.01)
     domain = [100 * max(min(ends) - room, 0), 100 * min(max(ends) + room, 1)]
-    score = {"title": axis, "scale": alt.Scale(domain=domain, nice=False)}
+    score = {
+        "title": axis,
+        "scale": alt.Scale(domain=domain, nice=False),
+        "axis": alt.Axis(tickCount=8),
+    }
     lines = (
         base.transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=2)

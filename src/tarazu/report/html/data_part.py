@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from tarazu.report.data_card import Lengths
 from tarazu.report.html.parts import Cell, Table, headings, name, number, row
-from tarazu.report.html.slice_names import slice_name, slice_value
+from tarazu.report.html.slice_names import slice_name, slice_value, split_name
 from tarazu.report.html.source import Source
 from tarazu.report.html.words import LANGUAGE_NAMES
 from tarazu.report.html.writer import Writer
@@ -87,7 +87,7 @@ def _facts(source: Source, write: Writer) -> tuple[tuple[str, Cell], ...]:
     }
     if sampled:
         text = " · ".join(
-            f"{write.say(f'split_{split}')}: {_amount(amount, write)}"
+            f"{split_name(split, write)}: {_amount(amount, write)}"
             for split, amount in sampled.items()
         )
         facts.append((write.say("fact_sample"), Cell(text)))
@@ -112,7 +112,7 @@ def _sizes(source: Source, write: Writer) -> Table:
     }
     rows = tuple(
         row(
-            name(split),
+            Cell(split_name(split, write)),
             number(write.number(found.rows), found.rows),
             number(write.number(groups[split]) if split in groups else "", groups.get(split)),
             Cell(found.sha256[:16], kind="code"),
@@ -128,7 +128,7 @@ def _balance(splits: Mapping[str, pa.Table], labels: Sequence[str], write: Write
     for split, table in splits.items():
         counts = Counter(gold[0] for gold in table["gold"].to_pylist() if gold)
         cells = [_share(counts[label], table.num_rows, write) for label in labels]
-        rows.append(row(name(split), *cells))
+        rows.append(row(Cell(split_name(split, write)), *cells))
     names = [write.name(label) for label in labels]
     return Table(
         headings(write.say("split"), *names, numeric=range(1, 1 + len(labels))),
@@ -156,7 +156,7 @@ def _lengths(splits: Mapping[str, pa.Table], labelled: bool, write: Writer) -> T
             length = Lengths.of(value for value in values if value is not None)
             rows.append(
                 row(
-                    name(split),
+                    Cell(split_name(split, write)),
                     name(field),
                     number(write.number(length.mean, 1), length.mean),
                     number(write.number(length.p95), length.p95),
@@ -187,7 +187,7 @@ def _slices(splits: Mapping[str, pa.Table], write: Writer) -> list[Table]:
         values = sorted(
             {value for count in counts.values() for value in count if value}, key=_place
         )
-        titles = [write.name(split) for split in counts]
+        titles = [split_name(split, write) for split in counts]
         title = slice_name(column.removeprefix("slice_"), write)
         rows = tuple(
             row(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tarazu.report.html.slice_names import split_name
 from tarazu.report.html.source import Source
 from tarazu.report.html.standing import ranked, shared
 from tarazu.report.html.writer import Writer
@@ -127,4 +128,4 @@ def _sizes(source: Source, write: Writer) -> str:
     tests = set(source.splits())
     inputs = {name: given.rows for record in source.used for name, given in record.inputs.items()}
     order = [*(n for n in inputs if n not in tests), *(n for n in inputs if n in tests)]
-    return " · ".join(f"{write.number(inputs[name])} {write.name(name)}" for name in order)
+    return " · ".join(f"{write.number(inputs[name])} {split_name(name, write)}" for name in order)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tarazu.report.html.words import SLICES, VALUES
+from tarazu.report.html.words import SLICES, VALUES, WORDS
 from tarazu.report.html.writer import Writer
 from tarazu.report.plain import one_line
 
@@ -15,6 +15,12 @@ def slice_name(name: str, write: Writer) -> str:
     """Return the name of a slice; one that is not known stays as the task calls it."""
     known = SLICES.get(name)
     return write.text(known) if known else write.name(name.replace("_", " "))
+
+
+def split_name(name: str, write: Writer) -> str:
+    """Return the name of a split: training and validation have words, test splits are named."""
+    key = f"split_{name}"
+    return write.say(key) if key in WORDS else write.name(name)
 
 
 def slice_value(value: str, write: Writer) -> str:

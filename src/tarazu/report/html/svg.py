@@ -101,7 +101,16 @@ def _config(language: Language) -> dict[str, Any]:
         "font": FONT,
         "view": {"stroke": None},
         "axis": axis,
-        "axisY": {"orient": "right" if language == "fa" else "left"},
+        # The title of the upright axis lies above it, so that nobody must turn their head.
+        "axisY": {
+            "orient": "right" if language == "fa" else "left",
+            "titleAngle": 0,
+            "titleAnchor": "end",
+            "titleAlign": "right" if language == "fa" else "left",
+            "titleBaseline": "bottom",
+            "titleX": 0,
+            "titleY": -10,
+        },
         "text": {"font": FONT, "fontSize": 12, "color": INK},
     }
 
