@@ -34,7 +34,7 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override, such as training.epochs=1."),
 ]
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file (YAML).")]
-Format = Literal["table", "json", "csv", "markdown", "html"]
+Format = Literal["table", "json", "csv", "latex", "markdown", "html"]
 
 
 class Shell(TyperGroup):

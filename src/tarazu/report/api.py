@@ -17,6 +17,7 @@ from tarazu.record.spec import ComparisonSpec
 from tarazu.record.store import Store
 from tarazu.report.csv_report import csv_report
 from tarazu.report.json_report import json_report
+from tarazu.report.latex import latex
 from tarazu.report.markdown import markdown
 from tarazu.text import Language
 
@@ -97,6 +98,11 @@ def report_csv(results: Results) -> str:
     return csv_report(results.records, results.comparisons)
 
 
+def report_latex(results: Results) -> str:
+    """Return results as a LaTeX document."""
+    return latex(results.records, results.comparisons)
+
+
 def report_markdown(results: Results, *, redacted: bool = False, language: Language = "en") -> str:
     """Return results as Markdown.
 
@@ -147,7 +153,7 @@ def _asks_for_redaction(results: Results) -> bool:
 
 def report(
     folder: str | Path,
-    format: Literal["table", "json", "markdown", "csv", "html"] = "table",
+    format: Literal["table", "json", "markdown", "csv", "latex", "html"] = "table",
     *,
     redacted: bool = False,
     language: Language = "en",
@@ -156,8 +162,8 @@ def report(
 
     Args:
         folder: The folder.
-        format: A table for reading, JSON for programs, CSV for spreadsheets, or the whole report
-            as Markdown or as one HTML page.
+        format: A table for reading, JSON for programs, CSV for spreadsheets, LaTeX for papers, or
+            the whole report as Markdown or as one HTML page.
         redacted: Markdown and HTML: leave the data set's text out; done anyway when the study asks
             for it.
         language: HTML: of the page. Markdown: of the reading of the dynamics.
@@ -170,6 +176,8 @@ def report(
         return report_json(results)
     if format == "csv":
         return report_csv(results)
+    if format == "latex":
+        return report_latex(results)
     if format == "markdown":
         return report_markdown(results, redacted=redacted, language=language)
     if format == "html":
