@@ -98,6 +98,8 @@ def _config(language: Language) -> dict[str, Any]:
     return {
         "aria": False,  # the page describes each chart in its own language
         "background": "transparent",
+        # Letters may be wider where the page is read than where it was drawn.
+        "padding": {"left": 12, "right": 12, "top": 4, "bottom": 4},
         "font": FONT,
         "view": {"stroke": None},
         "axis": axis,

@@ -188,7 +188,7 @@
     }
 
     function rows(item) {
-      const button = make("button", { type: "button", "aria-expanded": open.has(item) },
+      const button = make("button", { type: "button", "aria-expanded": String(open.has(item)) },
         name(split.ids[item]));
       button.setAttribute("aria-label", say("open_item", { id: split.ids[item] }));
       const line = excerpt(item);
