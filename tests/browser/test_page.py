@@ -20,6 +20,13 @@ def items(page):
     return page.locator("#items tbody tr:not(.opened) th button").all_inner_texts()
 
 
+def settled(page, query):
+    """Wait until the page has looked for a query: it does so a moment after the last key."""
+    page.wait_for_function(
+        "query => document.getElementById('items').dataset.query === query", arg=query
+    )
+
+
 def count(page):
     """Return how many items are found, and of how many."""
     text = page.locator("#found").inner_text().translate(TO_LATIN).replace(",", "")
@@ -96,7 +103,7 @@ def test_search_finds_words_of_the_items(visit, language):
         ("nowhere-at-all", []),
     ):
         page.locator("#query").fill(query)
-        page.wait_for_timeout(150)
+        settled(page, query)
         assert items(page) == found, query
 
 

@@ -60,8 +60,8 @@ class FinalTable:
             kept = fitting(every, rows, options.max_width)
             yield _table(kept, rows)
             yield Text(caption(rows).en, style="dim")
-            for line in summary(comparison) if comparison is not None else ():
-                yield Text(line, style="dim")
+            for said in summary(comparison) if comparison is not None else ():
+                yield Text(said, style="dim")
             yield from _notes_below(every, kept, rows)
         for line in footnotes(self._records):
             yield Text(line.en, style="dim")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from tarazu.report.html.svg import ACCENT, INK, MUTED, RULE, SECOND, draw
+from tarazu.report.html.svg import ACCENT, INK, MUTED, RULE, SECOND, draw, values
 from tarazu.text import Language
 
 _ROW = 24
@@ -52,14 +52,14 @@ def forest(rows: Sequence[ForestRow], axis: str, language: Language) -> str:
         }
         for row in rows
     ]
-    base = alt.Chart(alt.Data(values=data)).encode(
+    base = alt.Chart(values(data)).encode(
         y=alt.Y("entry:N", sort=[row.entry for row in rows], title=None, axis=_names(alt)),
         color=alt.Color("colour:N", scale=None),
     )
     ends = [end for one in rows for end in (one.mean, one.low, one.high) if end is not None]
     room = max(0.04 * (max(ends) - min(ends)), 0.01)
     domain = [100 * max(min(ends) - room, 0), 100 * min(max(ends) + room, 1)]
-    score = {
+    score: dict[str, Any] = {
         "title": axis,
         "scale": alt.Scale(domain=domain, nice=False),
         "axis": alt.Axis(tickCount=8),
@@ -188,12 +188,12 @@ def pareto(points: Sequence[CostPoint], x: Axis, y: str, language: Language, mar
     )
     colour = alt.Color("colour:N", scale=None)
     line = (
-        alt.Chart(alt.Data(values=corners))
+        alt.Chart(values(corners))
         .mark_line(color=ACCENT, strokeWidth=1.5, strokeDash=[4, 3], opacity=0.8)
         .encode(x=across, y=up, order="order:Q")
     )
     dots = (
-        alt.Chart(alt.Data(values=data))
+        alt.Chart(values(data))
         .mark_point(filled=True, opacity=1)
         .encode(x=across, y=up, color=colour, size=alt.Size("size:Q", scale=None))
     )
@@ -202,7 +202,7 @@ def pareto(points: Sequence[CostPoint], x: Axis, y: str, language: Language, mar
         chosen = [name for name in names if name["align"] == align]
         if chosen:
             layers.append(
-                alt.Chart(alt.Data(values=chosen))
+                alt.Chart(values(chosen))
                 .mark_text(align=align, baseline="middle", fontSize=11)
                 .encode(x=across, y=up, text="text:N", color=colour)
             )
@@ -263,7 +263,7 @@ def losses(points: Sequence[LossPoint], x: str, y: str, language: Language, mark
     ]
     epochs = sorted({point.epoch for point in points})
     every = -(-len(epochs) // 8)
-    base = alt.Chart(alt.Data(values=data)).encode(
+    base = alt.Chart(values(data)).encode(
         x=alt.X(
             "epoch:Q",
             title=x,

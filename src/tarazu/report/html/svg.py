@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ _PERSIAN_NUMBERS = {
 }
 
 
-def draw(chart: alt.LayerChart, language: Language, mark: str) -> str:
+def draw(chart: alt.LayerChart | alt.FacetChart, language: Language, mark: str) -> str:
     """Return a chart as SVG for a page.
 
     Args:
@@ -39,6 +40,14 @@ def draw(chart: alt.LayerChart, language: Language, mark: str) -> str:
     """
     spec = chart.configure(**_config(language)).to_dict()
     return tidy(_render(json.dumps(spec, ensure_ascii=False), language), mark)
+
+
+def values(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Return the data of a chart, given row by row."""
+    import altair
+
+    data: Any = altair.Data  # it has no types
+    return data(values=list(rows))
 
 
 @cache

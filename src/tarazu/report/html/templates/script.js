@@ -134,6 +134,7 @@
     }
 
     function filter() {
+      part("items").dataset.query = part("query").value;
       const query = folded(part("query").value).split(/\s+/).filter(Boolean);
       const slices = chosen.map((value, index) => [value, index]).filter(([value]) => value !== "");
       const asked = states.map((state, index) => [state, index]).filter(([s]) => s !== "any");
