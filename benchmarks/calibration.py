@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
@@ -311,20 +312,33 @@ def main() -> None:
         "--out", type=Path, default=ROOT / "benchmarks" / "results" / "calibration.json"
     )
     given = parser.parse_args()
+    known = _known(given.out, given.studies, given.seed)
     chosen = [one for one in scenarios() if given.only in one.name]
-    jobs = [(one, given.studies, given.seed) for one in chosen]
-    rows = []
+    jobs = [(one, given.studies, given.seed) for one in chosen if one.name not in known]
     with ProcessPoolExecutor(given.jobs) as pool:
         for row in pool.map(_work, jobs):
             print(json.dumps(row), flush=True)
-            rows.append(row)
+            known[row["name"]] = row
+            rows = [known[one.name] for one in chosen if one.name in known]
+            made = {"studies": given.studies, "seed": given.seed, "rows": rows}
+            text = json.dumps(made, indent=1) + "\n"
+            write_synced(given.out.with_suffix(".tmp"), text, given.out)
+    rows = [known[one.name] for one in chosen]
     command = "python benchmarks/calibration.py"
-    if given.studies != 2000 or given.only:
+    if given.studies != parser.get_default("studies") or given.only:
         command += f" --studies {given.studies} --only '{given.only}'"
-    machine = f"{os.cpu_count()} cores, numpy {np.__version__}"
-    write_synced(given.out.with_suffix(".tmp"), json.dumps(rows, indent=1) + "\n", given.out)
+    machine = f"numpy {np.__version__}, scipy {scipy.__version__}"
     text = page(rows, given.studies, command, machine)
     write_synced(given.page.with_suffix(".tmp"), text, given.page)
+
+
+def _known(file: Path, studies: int, seed: int) -> dict[str, dict[str, Any]]:
+    """Return the rows that an interrupted simulation of the same size has left."""
+    if not file.is_file():
+        return {}
+    made = json.loads(file.read_text(encoding="utf-8"))
+    same = made["studies"] == studies and made["seed"] == seed
+    return {row["name"]: row for row in made["rows"]} if same else {}
 
 
 if __name__ == "__main__":

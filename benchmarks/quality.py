@@ -2,7 +2,7 @@
 
     python benchmarks/quality.py
 
-For every work and seed, tarazu (`tarazu.study.run_study` on ``studies/nli-small.yaml``) and
+For every work and seed, tarazu (`tarazu.study.run_study` on a study of ``studies/``) and
 ``benchmarks/peers/trainer_script.py`` train with the same hyperparameters on the same items, one
 after the other, each in a process of its own. Finished results are kept in ``--work-dir`` and not
 computed again. Items go to the script through a temporary folder; only ids and answers are kept.
@@ -41,7 +41,7 @@ from tarazu.study import run_study
 from tarazu.study_file import load_study
 
 ROOT = Path(__file__).resolve().parents[1]
-STUDY = ROOT / "studies" / "nli-small.yaml"
+STUDIES = ROOT / "studies"
 SCRIPT = ROOT / "benchmarks" / "peers" / "trainer_script.py"
 # Of both sides: as many cores as this process may use, and no more than a small machine has.
 THREADS = min(2, len(os.sched_getaffinity(0)))
@@ -67,7 +67,8 @@ class Work:
     """One thing that both sides do.
 
     Attributes:
-        name: Model kind and method.
+        name: Study, model kind and method.
+        study: Name of the study file.
         entry: Entry of the study.
         kind: ``encoder`` or ``decoder``.
         method: Name of the method.
@@ -81,13 +82,14 @@ class Work:
     """
 
     name: str
+    study: str
     entry: str
     kind: str
     method: str
     train_rows: int = 600
-    test_rows: int = 500
-    epochs: int = 2
-    max_length: int = 128
+    test_rows: int = 400
+    epochs: int = 3
+    max_length: int = 64
     micro_batch_size: int | None = None
     dtype: str = "auto"
 
@@ -95,10 +97,12 @@ class Work:
 WORKS = {
     work.name: work
     for work in (
-        Work("encoder-full", "full", "encoder", "full"),
-        Work("encoder-lora", "lora@minilm", "encoder", "lora"),
-        Work("encoder-p-tuning", "p-tuning", "encoder", "p-tuning"),
-        Work("decoder-lora", "lora@smollm2", "decoder", "lora", 200, 200, 1, 256, 4),
+        Work("sst2-encoder-full", "sst2-small", "full", "encoder", "full"),
+        Work("sst2-encoder-lora", "sst2-small", "lora", "encoder", "lora"),
+        Work("sst2-encoder-p-tuning", "sst2-small", "p-tuning", "encoder", "p-tuning"),
+        Work(
+            "nli-decoder-lora", "nli-small", "lora-decoder", "decoder", "lora", 200, 200, 1, 256, 4
+        ),
     )
 }
 
@@ -179,6 +183,11 @@ def verdict(interval: tuple[float, float]) -> str:
     return "favours the script" if high < 0 else "contains zero"
 
 
+def study_of(work: Work) -> Path:
+    """Return the study file of a work."""
+    return STUDIES / f"{work.study}.yaml"
+
+
 def overrides(work: Work, seed: int) -> list[str]:
     """Return what differs from the study file."""
     return [
@@ -199,7 +208,10 @@ def overrides(work: Work, seed: int) -> list[str]:
 def run_ours(work: Work, seed: int, folder: Path) -> tuple[RunRecord, Answers]:
     """Train and answer with tarazu, or return what is kept from before."""
     result = run_study(
-        STUDY, out=folder / "ours", only=[work.entry], overrides=overrides(work, seed)
+        study_of(work),
+        out=folder / "ours" / work.study,
+        only=[work.entry],
+        overrides=overrides(work, seed),
     )
     (record,) = result.records
     if record.status != "done":
@@ -246,7 +258,8 @@ def run_theirs(
             _export(splits.train, paths["train"])
             _export(test, paths["test"])
             files = ["--model", str(model.path), "--train", str(paths["train"])]
-            answer = _call([*options, *files, "--test", str(paths["test"])])
+            labels = ["--labels", *sorted({item.gold[0] for item in splits.train})]
+            answer = _call([*options, *files, "--test", str(paths["test"]), *labels])
         write_synced(file.with_suffix(".tmp"), answer, file)
     return Answers(**json.loads(file.read_text(encoding="utf-8")))
 
@@ -305,7 +318,7 @@ def compare(
 
 def run_work(work: Work, seeds: Sequence[int], folder: Path) -> tuple[dict[str, Any], RunRecord]:
     """Run a work with all seeds on both sides, in turns, and compare."""
-    study = load_study(STUDY, overrides(work, seeds[0]))
+    study = load_study(study_of(work), overrides(work, seeds[0]))
     splits = load_splits(study.spec.data, study.task, study.base)
     (test,) = splits.tests.values()
     (name,) = {entry.model for entry in study.entries if entry.id == work.entry}
@@ -365,7 +378,7 @@ def write(rows: Sequence[Mapping[str, Any]], record: RunRecord, folder: Path) ->
     packages = ", ".join(f"{name} {version}" for name, version in made.packages.items())
     notes = f"""# tarazu against a plain Trainer + peft script
 
-Accuracy on MultiNLI (matched), mean ± standard deviation over seeds; difference = tarazu − script.
+Accuracy, mean ± standard deviation over seeds; difference = tarazu − script.
 
 {table(rows)}
 The first interval is Welch's t on the accuracies of the seeds (this test sample taken as given); it

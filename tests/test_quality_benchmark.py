@@ -97,10 +97,10 @@ def test_row_states_both_sides_and_the_decisive_interval(quality: ModuleType) ->
             for n in right
         ]
 
-    row = quality.compare(quality.WORKS["encoder-full"], side(3, 4), side(2, 3), test)
+    row = quality.compare(quality.WORKS["sst2-encoder-full"], side(3, 4), side(2, 3), test)
     assert row["ours"]["accuracies"] == [0.75, 1.0]
     assert row["theirs"]["mean"] == pytest.approx(0.625)
     assert row["difference"] == pytest.approx(0.25)
     assert row["ci95"] == pytest.approx(list(quality.welch([0.75, 1.0], [0.5, 0.75])))
     assert row["verdict"] == "contains zero"
-    assert "| encoder-full | 2 |" in quality.table([{**row, "seeds": [0, 1]}])
+    assert "| sst2-encoder-full | 2 |" in quality.table([{**row, "seeds": [0, 1]}])

@@ -29,7 +29,7 @@ from transformers import (
     set_seed,
 )
 
-LABELS = ("entailment", "neutral", "contradiction")
+LABELS = ("entailment", "neutral", "contradiction")  # other labels: --labels
 SYSTEM = (
     "Judge the hypothesis by the premise: entailment if it must be true, neutral if it may be true "
     "or false, contradiction if it cannot be true. Answer with one of: entailment, neutral, "
@@ -43,8 +43,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--method", choices=("full", "lora", "p-tuning"), required=True)
     parser.add_argument("--kind", choices=("encoder", "decoder"), required=True)
     parser.add_argument("--model", required=True, help="folder in the layout of transformers")
-    parser.add_argument("--train", type=Path, required=True, help="id, premise, hypothesis, label")
+    parser.add_argument(
+        "--train", type=Path, required=True, help="id, label, and premise and hypothesis or text"
+    )
     parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--labels", nargs="+", default=list(LABELS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=16)
@@ -128,25 +131,26 @@ def train(model: Any, dataset: list[Any], collator: Any, args: argparse.Namespac
 def run_encoder(args: argparse.Namespace) -> list[str]:
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     model = AutoModelForSequenceClassification.from_pretrained(
-        args.model, num_labels=len(LABELS), dtype=torch.float32
+        args.model, num_labels=len(args.labels), dtype=torch.float32
     )
 
     def encode(rows: list[Row]) -> list[Any]:
+        fields = ("text",) if "text" in rows[0] else ("premise", "hypothesis")
         encoded = tokenizer(
-            [row["premise"] for row in rows],
-            [row["hypothesis"] for row in rows],
+            *([row[name] for row in rows] for name in fields),
             truncation="only_first",
             max_length=args.max_length,
         )
+        numbers = [args.labels.index(row["label"]) for row in rows]
         return [
-            {**{name: encoded[name][i] for name in encoded}, "labels": LABELS.index(row["label"])}
-            for i, row in enumerate(rows)
+            {**{name: encoded[name][i] for name in encoded}, "labels": number}
+            for i, number in enumerate(numbers)
         ]
 
     collator = DataCollatorWithPadding(tokenizer)
     trainer = train(adapt(model, args), encode(read_rows(args.train)), collator, args)
     logits = trainer.predict(encode(read_rows(args.test))).predictions
-    return [LABELS[index] for index in logits.argmax(axis=-1)]
+    return [args.labels[index] for index in logits.argmax(axis=-1)]
 
 
 def prompt_ids(tokenizer: Any, row: Row, longest: int) -> list[int]:

@@ -24,7 +24,7 @@ from tarazu.processes import Tell
 from tarazu.record.key import sha256_file
 from tarazu.record.record import Artifact, RunRecord
 from tarazu.record.store import Store
-from tarazu.record.tables import predictions_table, to_bytes
+from tarazu.record.tables import predictions_table
 from tarazu.runner import Outcome, run
 from tarazu.splits import Splits, load_splits
 from tarazu.work import Request
@@ -138,7 +138,7 @@ def _judged(
     after = predictions_table(outcome.predictions)
     differs = _differing_parts(record, again)
     differs += _differing_files(record.artifacts, files)
-    if to_bytes(before) != to_bytes(after):
+    if not _same(before, after):
         differs.append("predictions")
     changed = tuple(
         _changed(record, before, after, name, items_groups)
@@ -149,6 +149,14 @@ def _judged(
     steady = all(one.noise for one in changed)
     verdict: Verdict = "within noise" if steady else "drifted"
     return Verification(record, verdict, packages, changed, tuple(differs))
+
+
+def _same(before: pa.Table, after: pa.Table) -> bool:
+    """Compare values and not files, whose bytes depend on the library that wrote them.
+
+    ``repr`` tells every two floats apart and makes NaN equal to itself.
+    """
+    return repr(before.to_pydict()) == repr(after.to_pydict())
 
 
 def _changed_packages(
@@ -188,18 +196,20 @@ def _changed(
     variant = record.primary_variant
     old, new = (_rows(table, split, variant) for table in (before, after))
     clusters = Clusters.of(groups)
-    scores = [
-        np.array([row[f"m_{metric}"] for row in rows], dtype=np.float64)[None]
-        for rows in (new, old)
-    ]
-    samples = [Sample.of(values, clusters, seeded=False) for values in scores]
-    estimate = difference(*samples, clusters)
+    then, now = (
+        Sample.of(
+            np.array([[row[f"m_{metric}"] for row in rows]], dtype=np.float64),
+            clusters,
+            seeded=False,
+        )
+        for rows in (old, new)
+    )
     return Changed(
         split=split,
         metric=metric,
-        before=samples[1].mean,
-        after=samples[0].mean,
-        error=estimate.error,
+        before=then.mean,
+        after=now.mean,
+        error=difference(now, then, clusters).error,
         answers=sum(a["predicted"] != b["predicted"] for a, b in zip(old, new, strict=True)),
         items=len(new),
     )

@@ -111,7 +111,7 @@ def test_order_of_the_study(make):
 
 def test_json_has_the_promised_keys(make, failed):
     report = json.loads(json_report([make(), failed()]))
-    assert set(report) == {"study", "runs", "entries"}
+    assert set(report) == {"study", "runs", "entries", "comparisons", "groups"}
     assert report["study"] == "small"
     assert report["runs"][0]["schema"] == 1
     wanted = {"id", "model", "method", "variant", "split", "seeds", "metrics", "parameters"}

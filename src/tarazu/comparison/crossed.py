@@ -9,7 +9,7 @@ Two entries answer the *same* items, so the item part is taken from the differen
 common, so their parts add up. The variance of a difference ``d`` of means over S seeds and I items
 is estimated by
 
-    V = V_items + Σ_entries max(0, B − R)
+    V = V_items + max(0, Σ_entries (B − R))
 
     V_items  C/(C−1) · Σ_c (Σ_{i in c} (δ[i] − d))² / I²     δ: difference of the means over seeds
     B        variance of the seeds' means / S                  holds the seed's effect and the rest
@@ -89,7 +89,8 @@ class Sample:
     Attributes:
         mean: Mean over seeds and items.
         sums: Sum over each group of the items' means over seeds.
-        seed_variance: Estimated variance of `mean` that is due to seeds alone, at least 0.
+        seed_variance: Estimated variance of `mean` that is due to seeds alone, B − R of the
+            module's text. Unbiased, so it may be negative.
         between: B of the module's text: what Satterthwaite's formula takes, not `seed_variance`.
         seeds: Number of runs.
         seeds_known: Whether the seeds' part is known: with several runs, or where seeds do nothing.
@@ -123,7 +124,7 @@ class Sample:
         squares = float((clusters.sums(rest) ** 2).sum())
         bessel = clusters.count / max(clusters.count - 1, 1)
         residual = bessel * squares / (seeds - 1) / clusters.items**2 / seeds
-        return cls(mean, sums, max(between - residual, 0.0), between, seeds, True)
+        return cls(mean, sums, between - residual, between, seeds, True)
 
 
 @dataclass(frozen=True)
@@ -149,9 +150,10 @@ class Estimate:
 def difference(a: Sample, b: Sample, clusters: Clusters) -> Estimate:
     """Estimate the difference of two entries on the same items.
 
-    One imaginary group counts for each of them (Bonett and Price 2012, *Journal of Educational and
-    Behavioral Statistics* 37(4), who add one discordant pair each way): entries that agreed on
-    every item of a small test set have not been shown to be equal.
+    The items' part is at least what it would be if each of the two had been right about one item
+    that the other got wrong: entries that agreed on every item of a small test set have not been
+    shown to be equal. (Bonett and Price 2012, *Journal of Educational and Behavioral Statistics*
+    37(4), add one discordant pair each way to that end; as a bound it leaves other cases alone.)
 
     Args:
         a: One entry.
@@ -163,8 +165,7 @@ def difference(a: Sample, b: Sample, clusters: Clusters) -> Estimate:
     """
     value = a.mean - b.mean
     spread = a.sums - b.sums - clusters.sizes * value
-    imaginary = 2 * (clusters.items / clusters.count) ** 2
-    items = _items_part(float(spread @ spread) + imaginary, clusters)
+    items = _items_part(max(float(spread @ spread), 2.0), clusters)
     return _total(value, items, clusters, (a, b))
 
 
@@ -185,10 +186,11 @@ def _items_part(squares: float, clusters: Clusters) -> float:
 
 
 def _total(value: float, items: float, clusters: Clusters, samples: tuple[Sample, ...]) -> Estimate:
-    variance = items + sum(sample.seed_variance for sample in samples)
-    weight = items**2 / max(clusters.count - 1, 1)
-    for sample in samples:
-        if sample.seeds > 1 and sample.seed_variance > 0:
-            weight += sample.between**2 / (sample.seeds - 1)
-    df = variance**2 / weight if weight > 0 else float(max(clusters.count - 1, 1))
-    return Estimate(value, variance, df)
+    seeds = sum(sample.seed_variance for sample in samples)
+    few = max(clusters.count - 1, 1)
+    if seeds <= 0:
+        return Estimate(value, items, float(few))
+    variance = items + seeds
+    weight = items**2 / few
+    weight += sum(one.between**2 / (one.seeds - 1) for one in samples if one.seeds > 1)
+    return Estimate(value, variance, variance**2 / weight)

@@ -74,7 +74,7 @@ def choose(compute: ComputeSpec) -> Precision:
             dtype,
             "Use 'auto'.",
         )
-    return Precision(device, dtype, compute.threads or os.cpu_count() or 1)
+    return Precision(device, dtype, compute.threads or _cores())
 
 
 def _best_dtype(device: str) -> str:
@@ -83,3 +83,9 @@ def _best_dtype(device: str) -> str:
     # A T4 emulates bf16 slowly: ask for the real thing, else fp16 with a gradient scaler.
     native = torch.cuda.get_device_capability()[0] >= 8
     return "bfloat16" if native else "float16"
+
+
+def _cores() -> int:
+    """Return how many cores this process may use: a scheduler may have lent only some of them."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

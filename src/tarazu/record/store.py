@@ -218,7 +218,8 @@ class Store:
         if not file.is_file():
             rule = "must remember where the study file stands"
             raise bad(str(self.folder), rule, f"no {_PLACE}", "Give the study's command again.")
-        return (self.folder / json.loads(file.read_text(encoding="utf-8"))["base"]).resolve()
+        base: str = json.loads(file.read_text(encoding="utf-8"))["base"]
+        return (self.folder / base).resolve()
 
     def read_study(self) -> dict[str, Any]:
         """Return the resolved study.
