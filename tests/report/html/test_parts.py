@@ -13,7 +13,7 @@ from tarazu.comparison.compare import compare
 from tarazu.comparison.outcomes import Answers, Outcomes
 from tarazu.record.record import Attribution, Epoch, VariantResult
 from tarazu.report.html.again import as_yaml, citations, works
-from tarazu.report.html.browser import as_script, browser_data
+from tarazu.report.html.browser import as_script, browser_data, failures_part
 from tarazu.report.html.data_part import data_part
 from tarazu.report.html.final_table import final_tables
 from tarazu.report.html.header import answer, header
@@ -285,6 +285,17 @@ def test_no_text_ends_the_embedded_data(text):
 
 def test_without_answers_there_is_no_browser(make):
     assert browser_data(Source([make()]), EN) is None
+    assert failures_part(Source([make()]), EN) is None
+
+
+def test_analyses_stand_before_the_browser_and_are_harmless(make):
+    said = ["### دسته‌ها", "| روش | 1 |\n|---|---:|\n| lora | 42.5 |", "<script>x</script>"]
+    part = failures_part(Source([make()], analyses={"test": said}), FA)
+    ((split, html),) = part.analyses
+    assert (split, part.data) == ("test", "")
+    assert "<h3>دسته‌ها</h3>" in html
+    assert "۴۲٫۵" in html
+    assert "<script>" not in html
 
 
 # ---- the rest

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tarazu.report.html.method_part import rendered
 from tarazu.report.html.slice_names import slice_name, slice_value
 from tarazu.report.html.source import Source
 from tarazu.report.html.words import BROWSER_WORDS
@@ -20,6 +22,32 @@ if TYPE_CHECKING:
 
 _LEFT_OUT = -2
 _UNPARSABLE = -1
+
+
+@dataclass(frozen=True)
+class FailuresPart:
+    """The section.
+
+    Attributes:
+        analyses: Pairs of a split's name and what its analyses say, as HTML.
+        data: What the browser shows, as JSON that can stand in a page; empty without answers.
+    """
+
+    analyses: tuple[tuple[str, str], ...]
+    data: str
+
+
+def failures_part(source: Source, write: Writer) -> FailuresPart | None:
+    """Build the section; None when there is nothing to show."""
+    data = browser_data(source, write)
+    analyses = tuple(
+        (split, rendered(write.prose("\n\n".join(parts))))
+        for split, parts in source.analyses.items()
+        if parts
+    )
+    if data is None and not analyses:
+        return None
+    return FailuresPart(analyses, as_script(data) if data is not None else "")
 
 
 def browser_data(source: Source, write: Writer) -> dict[str, Any] | None:

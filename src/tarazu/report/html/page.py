@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tarazu.report.html import again, data_part, final_table, header, losses, method_part
-from tarazu.report.html.browser import as_script, browser_data
+from tarazu.report.html.browser import failures_part
 from tarazu.report.html.pareto import pareto_parts
 from tarazu.report.html.prompt_part import prompt_passages
 from tarazu.report.html.source import Source
@@ -58,7 +58,6 @@ def html_page(source: Source, language: Language) -> str:
 
 
 def _parts(source: Source, write: Writer) -> dict[str, Any]:
-    data = browser_data(source, write)
     return {
         "results": {
             "tables": final_table.final_tables(source, write),
@@ -67,7 +66,7 @@ def _parts(source: Source, write: Writer) -> dict[str, Any]:
         "standing": standing_parts(source, write),
         "pareto": pareto_parts(source, write),
         "dynamics": losses.loss_passages(source, write),
-        "failures": {"browser": Markup(as_script(data))} if data else None,
+        "failures": failures_part(source, write),
         "data": data_part.data_part(source, write),
         "prompts": prompt_passages(source, write),
         "methods": method_part.method_passages(source, write),

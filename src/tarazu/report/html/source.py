@@ -29,6 +29,8 @@ class Source:
         outcomes: Answers to the items of each test split.
         comparisons: The entries held against each other, for each split by its primary metric
             first.
+        analyses: What analyses of the failures say, as Markdown in the language of the page, by
+            test split.
         used: The final records that belong together.
         rows: The entries.
     """
@@ -39,6 +41,7 @@ class Source:
     items: pa.Table | None = None
     outcomes: Sequence[Outcomes] = ()
     comparisons: Sequence[Comparison] = ()
+    analyses: Mapping[str, Sequence[str]] = field(default_factory=dict)
     used: Sequence[RunRecord] = field(init=False)
     rows: Sequence[EntryResult] = field(init=False)
 
