@@ -47,7 +47,7 @@ def make_folder(
 
     Args:
         folder: The output folder.
-        skills: How often each entry is right.
+        skills: How often each entry is right; one named ``majority`` has no parameters.
         items: The test items.
         seeds: Seeds of each entry.
         study: What the study file says beside its methods.
@@ -71,6 +71,7 @@ def make_folder(
                     "inputs": {"test": Input(rows=len(items), sha256=hashes["test"])},
                     "labels": list(LABELS),
                     "variants": [main],
+                    "parameters": None if entry == "majority" else record.parameters,
                     **changes,
                 }
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tarazu.comparison.entries import metric_order
 from tarazu.report.html.method_part import rendered
 from tarazu.report.html.slice_names import slice_name, slice_value
 from tarazu.report.html.source import Source
@@ -96,13 +97,14 @@ class _Texts:
 
 
 def _split(outcomes: Outcomes, redacted: bool, texts: _Texts, write: Writer) -> dict[str, Any]:
+    metric = _metric(outcomes)
     labelled = bool(outcomes.labels)
     # A span is a piece of the data set's text, a label is not.
     hide = redacted and not labelled
     return {
         "name": outcomes.split,
-        "metric": write.text(metric_name(outcomes.primary_metric)),
-        "graded": _graded(outcomes),
+        "metric": write.text(metric_name(metric)),
+        "graded": _graded(outcomes, metric),
         "redacted": redacted,
         "ids": [plain(identifier) for identifier in outcomes.item_ids],
         "gold": [
@@ -116,15 +118,22 @@ def _split(outcomes: Outcomes, redacted: bool, texts: _Texts, write: Writer) -> 
             {"name": plain(name), "values": [texts.place(text or "") for text in values]}
             for name, values in outcomes.texts.items()
         ],
-        "entries": [_entry(answers, outcomes, redacted, texts) for answers in outcomes.entries],
+        "entries": [
+            _entry(answers, outcomes, metric, redacted, texts) for answers in outcomes.entries
+        ],
     }
 
 
-def _graded(outcomes: Outcomes) -> bool:
+def _metric(outcomes: Outcomes) -> str:
+    """Return the primary metric; records from before it was written down have another one."""
+    known = {name for answers in outcomes.entries for name in answers.metrics}
+    return outcomes.primary_metric if outcomes.primary_metric in known else metric_order(known)[0]
+
+
+def _graded(outcomes: Outcomes, metric: str) -> bool:
     """Return whether an answer can be partly right."""
     return not all(
-        np.isin(answers.metrics[outcomes.primary_metric], (0.0, 1.0)).all()
-        for answers in outcomes.entries
+        np.isin(answers.metrics[metric], (0.0, 1.0)).all() for answers in outcomes.entries
     )
 
 
@@ -136,8 +145,10 @@ def _slice(name: str, values: Sequence[str | None], texts: _Texts, write: Writer
     }
 
 
-def _entry(answers: Answers, outcomes: Outcomes, redacted: bool, texts: _Texts) -> dict[str, Any]:
-    scores = 100 * np.nanmean(answers.metrics[outcomes.primary_metric], axis=0)
+def _entry(
+    answers: Answers, outcomes: Outcomes, metric: str, redacted: bool, texts: _Texts
+) -> dict[str, Any]:
+    scores = 100 * np.nanmean(answers.metrics[metric], axis=0)
     entry: dict[str, Any] = {
         "name": plain(answers.id),
         "seeds": list(answers.seeds),

@@ -20,7 +20,11 @@ def prompt_passages(source: Source, write: Writer) -> list[Passage]:
     for record in source.used:
         if record.prompt:
             prompt = without_data(record.prompt) if source.redacted else record.prompt
-            blocks = tuple(_block(key, value, write) for key, value in prompt.items())
+            blocks = tuple(
+                _block(key, value, write)
+                for key, value in prompt.items()
+                if value not in ({}, [], "", None)
+            )
             seeds[entry_name(record), blocks].append(record.seed)
     names = [entry for entry, _ in seeds]
     return [

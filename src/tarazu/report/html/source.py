@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tarazu.comparison.compare import leading
 from tarazu.comparison.entries import EntryResult, current, entries, metric_order
 
 if TYPE_CHECKING:
@@ -65,8 +64,9 @@ class Source:
         return primary if primary in names else next(iter(metric_order(names)), None)
 
     def comparison(self, split: str) -> Comparison | None:
-        """Return the comparison of a split's entries by their primary metric."""
-        return leading(self.comparisons, split)
+        """Return the comparison of a split's entries by the metric that `metric` names."""
+        metric = self.metric(split)
+        return next((c for c in self.comparisons if (c.split, c.metric) == (split, metric)), None)
 
     def named(self) -> dict[str, RunRecord]:
         """Return one record per entry, by the entry's name: its first finished run, or a failed."""
