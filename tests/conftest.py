@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,14 @@ from tarazu.testing.tiny import TinyKind, tiny_info, tiny_model
 def _one_thread() -> None:
     # On machines with few cores that are busy, threads of tiny operations wait for each other.
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    # What the tests score is nobody's experience with a test set.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TARAZU_LEDGER", str(tmp_path_factory.mktemp("ledger") / "ledger.jsonl"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 
 from tarazu import catalog
+from tarazu.data.leakage import Checked, check_leakage
 from tarazu.errors import BadInput
 from tarazu.record.spec import DataSpec
 from tarazu.splits import Splits, load_splits
@@ -86,8 +89,70 @@ def test_leaks_are_told_dropped_or_refused(folder: Path) -> None:
     groups = {item.group for item in dropped.tests["test"]}
     left = [*dropped.train, *dropped.validation]
     assert not [item for item in left if item.group in groups]
-    with pytest.raises(BadInput, match="may stand in a test split"):
+    with pytest.raises(BadInput, match="may stand in a held-out split"):
         load(folder, leakage="refuse")
+
+
+def test_several_sizes_are_nested_and_the_largest_is_the_training_split(folder: Path) -> None:
+    splits = load(folder, sample={"train": [24, 9, 0.25]})
+    assert list(splits.samples) == [9, 12, 24]
+    assert splits.train == splits.samples[24]
+    ids = [{item.id for item in sample} for sample in splits.samples.values()]
+    assert ids[0] < ids[1] < ids[2]
+    for rows, sample in splits.samples.items():
+        alone = load(folder, sample={"train": rows})
+        assert alone.train == sample
+        assert alone.samples == {}
+        assert splits.at_size(rows).hashes() == alone.hashes()
+        assert Counter(item.gold[0] for item in sample) == dict.fromkeys(LABELS, rows // 3)
+    assert [s.hashes() for s in load(folder).at_every_size()] == [load(folder).hashes()]
+
+
+def test_the_splits_as_used_are_looked_over_once_more(folder: Path) -> None:
+    write(folder / "train.csv", [*rows(60, "p"), *rows(12, "q")[:4]])
+    notes = load(folder).notes
+    assert "not disjoint as used" in notes[-1]
+    assert re.search(r"\d (train|validation) rows with test", notes[-1])
+    assert not [note for note in load(folder, leakage="drop").notes if "not disjoint" in note]
+
+
+def test_dropping_that_leaves_something_behind_is_noticed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder / "train.csv", [*rows(60, "p"), *rows(12, "q")[:4]])
+
+    def lazy(*args: Any) -> Checked:
+        return check_leakage(*args[:3], "report", *args[4:])
+
+    monkeypatch.setattr("tarazu.splits.check_leakage", lazy)
+    with pytest.raises(RuntimeError, match=r"must be disjoint with data\.leakage drop"):
+        load(folder, leakage="drop")
+
+
+def test_near_duplicates_are_looked_for_as_the_study_says(folder: Path) -> None:
+    premise = "Two men in yellow vests mend the road before the old town hall while it rains."
+    write(
+        folder / "train.csv", [*rows(60, "p"), (premise.replace("rains", "rained"), "x", "neutral")]
+    )
+    write(folder / "test.csv", [*rows(12, "q"), (premise, "x", "neutral")])
+    assert any("similarity of at least 0.8" in note for note in load(folder).notes)
+    near = load(folder).leakage.near_duplicates
+    assert sum(map(len, near.values())) == 1
+    assert (
+        load(folder, near_duplicates=None).notes == load(folder, near_duplicates=0.99).notes == []
+    )
+    dropped = load(folder, leakage="drop")
+    assert len(dropped.train) + len(dropped.validation) == 60
+
+
+def test_a_validation_source_that_shares_premises_with_training_is_told(folder: Path) -> None:
+    write(folder / "dev.csv", [*rows(6, "p"), *rows(3, "v")])
+    assert any("train rows" in n and "the validation split" in n for n in
+               load(folder, validation="dev.csv").notes)  # fmt: skip
+    dropped = load(folder, validation="dev.csv", leakage="drop")
+    assert (len(dropped.train), len(dropped.validation)) == (54, 9)
+    with pytest.raises(BadInput, match="in the validation split"):
+        load(folder, validation="dev.csv", leakage="refuse")
 
 
 @pytest.mark.parametrize(
@@ -95,6 +160,7 @@ def test_leaks_are_told_dropped_or_refused(folder: Path) -> None:
     [
         ({"test": {"train": "test.csv"}}, "must not name a test split so, but got train"),
         ({"sample": {"train": 61}}, r"data.sample.train: .*at most the 48 rows"),
+        ({"sample": {"train": [9, 61]}}, r"data.sample.train.1: .*at most the 48 rows"),
         ({"sample": {"validation": 61}}, r"data.sample.validation: .*at most the 12 rows"),
         ({"sample": {"test": 61}}, r"data.sample.test: .*at most the 12 rows"),
         ({"train": "train.csc"}, "data.train: the file must exist"),

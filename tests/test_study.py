@@ -210,6 +210,25 @@ def test_t17_unparsable_answers_are_counted_and_no_label(ran: Ran) -> None:
     assert any(none), "a random model's text should not look like a label"
 
 
+def test_t31_a_collapse_to_one_class_is_in_the_record_and_nothing_else_is(ran: Ran) -> None:
+    collapsed = 0
+    for entry in ENTRIES[:-1]:
+        table, answers = ran.table(entry), dict[tuple[str, str], set[str | None]]()
+        for variant, split, predicted in zip(
+            table["variant"], table["split"], table["predicted"], strict=True
+        ):
+            answers.setdefault((variant, split), set()).add(predicted)
+        expected = {
+            f"{variant} answers '{next(iter(found))}' to all of {split}"
+            for (variant, split), found in answers.items()
+            if len(found) == 1 and entry != "majority"
+        }
+        said = [event.message for event in ran.record(entry).events if event.kind == "collapsed"]
+        assert sorted(said) == sorted(expected), entry
+        collapsed += len(said)
+    assert collapsed, "of so many barely trained models one should answer always the same"
+
+
 def test_t19_both_merged_forms_are_evaluated_from_disk_and_compared_item_by_item(
     ran: Ran,
 ) -> None:
@@ -355,3 +374,60 @@ def test_questions_are_answered_by_spans_and_by_text(ran: Ran, tmp_path: Path) -
     # Redacted: no text of the data set in the records or items.
     for file in (*result.folder.rglob("record.json"), *result.folder.rglob("items.parquet")):
         assert b"bought a" not in file.read_bytes(), file
+
+
+def test_a_tuned_study_on_tiny_models(ran: Ran, tmp_path: Path) -> None:
+    """Real processes: trials before final runs, a diverged trial kept, nothing made twice."""
+    text = STUDY.replace("./bert", str(ran.folder / "bert"))
+    text = text.replace("./llama", str(ran.folder / "llama"))
+    for name in ("train.csv", "near.csv", "far.csv"):
+        (tmp_path / name).symlink_to(ran.folder / name)
+    (tmp_path / "study.yaml").write_text(text)
+    heard, only = Heard(), ["majority", "lora", "few-shot", "too-fast"]
+    options: dict[str, Any] = {
+        "out": tmp_path / "out",
+        "only": only,
+        "overrides": ["tuning.trials=3", "methods.too-fast.learning_rate=null",
+                      "methods.too-fast.clip=1e+30", "methods.too-fast.batch_size=null"],
+    }  # fmt: skip
+    result = run_study(tmp_path / "study.yaml", listener=heard, **options)
+    assert result.failed == 0, [r.error for r in result.records]
+    counts = Counter((r.entry, r.spec.share) for r in result.records if r.stage == "trial")
+    assert counts == {
+        ("lora", 0.25): 3, ("lora", 0.5): 2, ("lora", 1.0): 1, ("few-shot", 1.0): 3,
+        ("too-fast", 0.25): 3, ("too-fast", 0.5): 2, ("too-fast", 1.0): 1,
+    }  # fmt: skip
+    for record in result.records:
+        if record.stage == "trial":
+            assert [(v.split, v.variant) for v in record.variants] == [("validation", "main")]
+            assert record.test_access == []
+            assert record.artifacts == []
+        else:
+            assert {v.split for v in record.variants} == {"near", "far"}
+    before, again = stamp(result.folder), Heard()
+    run_study(tmp_path / "study.yaml", listener=again, **options)
+    assert again.began == []
+    assert stamp(result.folder) == before
+    told = json.loads(report_json(read_results(result.folder)))
+    trials = {entry["id"]: entry["trials"] for entry in told["entries"]}
+    assert trials == {"majority": 0, "lora": 3, "few-shot": 3, "too-fast": 3}
+
+
+def test_trials_that_diverge_say_where_and_leave_the_defaults(ran: Ran, tmp_path: Path) -> None:
+    for name in ("train.csv", "near.csv", "far.csv", "bert", "llama"):
+        (tmp_path / name).symlink_to(ran.folder / name)
+    (tmp_path / "study.yaml").write_text(STUDY)
+    broken = ["weight_decay=1e+37", "schedule=constant", "warmup=0"]
+    result = run_study(
+        tmp_path / "study.yaml",
+        out=tmp_path / "out",
+        only=["full"],
+        overrides=["tuning={trials: 2}", *(f"methods.full.{setting}" for setting in broken)],
+    )
+    trials = [r for r in result.records if r.stage == "trial"]
+    assert [r.status for r in trials] == ["failed", "failed"]
+    assert [r.fault for r in trials] == ["settings", "settings"]
+    assert all("training, step" in (r.error or "") for r in trials)
+    assert all("at learning rate" in (r.error or "") for r in trials)
+    (final,) = [r for r in result.records if r.stage == "final"]
+    assert [event.kind for event in final.events] == ["tuning"]

@@ -219,6 +219,34 @@ EXPECTED = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.sample.train=[]", "must name at least one size"),
+        ("data.sample.train=[300, 300]", "each once"),
+        ("data.sample.train=[300, 1.5]", "a fraction above 0 and at most 1"),
+        ("data.sample.train=[300, many]", "must be"),
+        ("data.sample.test=[30, 60]", "must be"),
+        ("data.near_duplicates=0.3", "must be at least 0.5"),
+        ("data.near_duplicates=1.1", "must be at most 1"),
+    ],
+)
+def test_samples_and_near_duplicates_that_mean_nothing(
+    tmp_path: Path, override: str, message: str
+) -> None:
+    (found,) = problems(tmp_path, GOOD, override)
+    assert override.partition("=")[0] in found
+    assert message in found
+
+
+def test_sizes_of_the_training_split(tmp_path: Path) -> None:
+    study = load(tmp_path, GOOD, "data.sample.train=[100, 300, 0.5]", "data.near_duplicates=null")
+    assert study.spec.data.sample.train == [100, 300, 0.5]
+    assert [type(size) for size in study.spec.data.sample.train] == [int, int, float]
+    assert study.spec.data.near_duplicates is None
+    assert load(tmp_path, GOOD).spec.data.near_duplicates == 0.8
+
+
 def test_all_mistakes_at_once_each_with_its_line(tmp_path: Path) -> None:
     found = problems(tmp_path, BROKEN)
     for line, key, *words in EXPECTED:
@@ -275,6 +303,42 @@ def test_what_is_not_a_study_file(tmp_path: Path, text: str, line: int, words: s
     (found,) = problems(tmp_path, text)
     assert found.startswith(f"study.yaml:{line}")
     assert words in found
+
+
+def test_tuning_is_read_and_overridden(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD).spec.tuning is None
+    given = load(tmp_path, GOOD, "tuning.trials=4").spec.tuning
+    assert given is not None
+    assert (given.trials, given.seconds, given.sampler, given.pruning) == (4, None, "qmc", True)
+    assert given.seed not in (0, 1)
+    text = GOOD + "tuning: {seconds: 600, pruning: false, seed: 5}\n"
+    given = load(tmp_path, text).spec.tuning
+    assert given is not None
+    assert (given.trials, given.seconds, given.pruning, given.seed) == (None, 600.0, False, 5)
+    assert load(tmp_path, text, "tuning=null").spec.tuning is None
+
+
+@pytest.mark.parametrize(
+    ("tuning", "place", "words"),
+    [
+        ("{}", "study.yaml:20", "must give either 'trials' or 'seconds'"),
+        ("{trials: 4, seconds: 9}", "study.yaml:20", "must give either 'trials' or 'seconds'"),
+        ("4", "study.yaml:20", "must be a mapping"),
+        ("{trials: 0}", "study.yaml:20", "must be above 0"),
+        ("{trials: 1001}", "study.yaml:20", "must be at most 1000"),
+        ("{trials: '4'}", "study.yaml:20", "must be a whole number"),
+        ("{seconds: -1}", "study.yaml:20", "must be above 0"),
+        ("{trials: 4, sampler: random}", "study.yaml:20", "must be 'qmc'"),
+        ("{trials: 4, pruning: 1}", "study.yaml:20", "must be true or false"),
+        ("{trails: 4}", "study.yaml:20", "Did you mean 'trials'?"),
+        ("{trials: 4, seed: 1}", "study.yaml:20", "must not be one of the study's seeds"),
+    ],
+)
+def test_mistakes_in_tuning_are_told_like_all_others(
+    tmp_path: Path, tuning: str, place: str, words: str
+) -> None:
+    found = problems(tmp_path, f"{GOOD}tuning: {tuning}\n")
+    assert any(problem.startswith(place) and words in problem for problem in found), found
 
 
 def test_limits(tmp_path: Path) -> None:

@@ -125,19 +125,25 @@ def train(
     *,
     pad_id: int,
     learning_rate: float,
+    head_learning_rate: float,
     weight_decay: float,
     warmup_steps: int,
     clip: float,
     schedule: str = "linear",
 ) -> list[float]:
     """Train on the batches in their order and return the loss of each."""
-    trained = [p for p in model.parameters() if p.requires_grad]
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    trained = list(named.values())
+    head = {name for name in named if name.startswith(("dense.", "out."))}
     optimizer = torch.optim.AdamW(
         [
-            {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
-            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-        ],
-        lr=learning_rate,
+            {
+                "params": [p],
+                "lr": head_learning_rate if name in head else learning_rate,
+                "weight_decay": weight_decay if p.ndim > 1 else 0.0,
+            }
+            for name, p in named.items()
+        ]
     )
     scheduler = get_scheduler(
         schedule, optimizer, num_warmup_steps=warmup_steps, num_training_steps=len(batches)

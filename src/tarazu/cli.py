@@ -254,7 +254,7 @@ def _print(*what: RenderableType) -> None:
 def _print_table(results: Results) -> None:
     from tarazu.report.table import FinalTable
 
-    _print(FinalTable(results.records, results.comparisons))
+    _print(FinalTable(results.records, results.comparisons, results.below))
 
 
 def _print_listing(headings: list[str], rows: list[list[str]]) -> None:

@@ -46,9 +46,9 @@ def run(request: Request, *, tell: Tell) -> Outcome:
             work.predictions += again.predictions
             work.phases |= again.phases
     except RunFailed as error:
-        return Outcome(_failed(record, error.reason), [], error.details)
+        return Outcome(_failed(record, error.reason, "process"), [], error.details)
     except BadInput as error:
-        return Outcome(_failed(record, str(error)), [])
+        return Outcome(_failed(record, str(error), "settings"), [])
     return Outcome(_done(record, request, work), work.predictions)
 
 
@@ -59,6 +59,7 @@ def blank_record(request: Request) -> RunRecord:
     return RunRecord(
         key=content_key(spec),
         status="failed",
+        stage=request.stage,
         entry=spec.entry,
         method=spec.method,
         family=method.family,
@@ -103,14 +104,16 @@ def _listed(name: str, trained_on: Iterable[str]) -> bool:
     return any(wanted == one.casefold() for one in trained_on)
 
 
-def _failed(record: RunRecord, reason: str) -> RunRecord:
-    return record.model_copy(update={"error": reason, "finished": _now()})
+def _failed(record: RunRecord, reason: str, fault: str) -> RunRecord:
+    return record.model_copy(update={"error": reason, "fault": fault, "finished": _now()})
 
 
 def _done(record: RunRecord, request: Request, work: Work) -> RunRecord:
     variants = list(summaries(work.predictions, request))
-    context = ExplainContext(request.knobs, request.info, work.parameters)
-    text = request.method.explain(context)
+    explain = {}
+    if request.stage == "final":  # the explanation of a trial would be that of the final run
+        text = request.method.explain(ExplainContext(request.knobs, request.info, work.parameters))
+        explain = {language: text.in_(language) for language in LANGUAGES}
     return record.model_copy(
         update={
             "status": "done",
@@ -120,7 +123,7 @@ def _done(record: RunRecord, request: Request, work: Work) -> RunRecord:
             "variants": variants,
             "primary_variant": _primary(request.method, variants),
             "prompt": work.prompt,
-            "explain": {language: text.in_(language) for language in LANGUAGES},
+            "explain": explain,
             "events": events(work, request),
             "measured": work.phases,
             "test_access": list(request.splits.tests),
@@ -130,8 +133,10 @@ def _done(record: RunRecord, request: Request, work: Work) -> RunRecord:
 
 
 def _primary(method: Method, variants: Sequence[VariantResult]) -> str:
-    present = {result.variant for result in variants}
-    return method.primary_variant if method.primary_variant in present else "main"
+    present = [result.variant for result in variants]
+    if method.primary_variant in present:
+        return method.primary_variant
+    return present[0] if present else "main"  # a trial does not merge
 
 
 def summaries(predictions: Sequence[Prediction], request: Request) -> Iterable[VariantResult]:
@@ -142,7 +147,7 @@ def summaries(predictions: Sequence[Prediction], request: Request) -> Iterable[V
         groups.setdefault((prediction.split, prediction.variant), []).append(prediction)
     for (split, variant), answers in groups.items():
         first = next(v for s, v in groups if s == split)
-        yield _summary(answers, request.splits.tests[split], task, split, variant).model_copy(
+        yield _summary(answers, request.asked[split], task, split, variant).model_copy(
             update={}
             if variant == first
             else {

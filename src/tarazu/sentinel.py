@@ -16,12 +16,13 @@ import pyarrow as pa
 
 from tarazu.catalog import resolve_task
 from tarazu.comparison.crossed import Clusters, Sample, difference
-from tarazu.comparison.entries import current
+from tarazu.comparison.entries import current, metric_order
 from tarazu.comparison.sameness import Changed, Verdict, Verification
 from tarazu.errors import BadInput, Problem, bad, did_you_mean
 from tarazu.models.source import LocalModel, fetch
 from tarazu.processes import Tell
 from tarazu.record.key import sha256_file
+from tarazu.record.ledger import Ledger
 from tarazu.record.record import Artifact, RunRecord
 from tarazu.record.store import Store
 from tarazu.record.tables import predictions_table
@@ -58,6 +59,8 @@ def verify(
     model = _model(record, base)
     task = resolve_task(record.spec.task_options or record.spec.task)
     splits = load_splits(record.spec.data, task, base)
+    if record.spec.train_rows in splits.samples:
+        splits = splits.at_size(record.spec.train_rows)
     _check_inputs(record, model, splits)
     with tempfile.TemporaryDirectory(prefix="tarazu-verify-") as scratch:
         request = Request(
@@ -70,6 +73,8 @@ def verify(
         )
         outcome = run(request, tell=tell or (lambda progress: None))
         files = _artifacts(Path(scratch) / "artifacts")
+    # The folder stays as it is; that its test set was scored once more is told to the user's.
+    Ledger(store.folder, lambda message: None).count(outcome.record, in_folder=False)
     return _judged(store, record, outcome, files, splits)
 
 
@@ -192,7 +197,7 @@ def _changed(
     split: str,
     groups: np.ndarray[Any, np.dtype[np.int64]],
 ) -> Changed:
-    metric = record.primary_metric
+    metric = record.primary_metric or metric_order(record.variants[0].metrics)[0]
     variant = record.primary_variant
     old, new = (_rows(table, split, variant) for table in (before, after))
     clusters = Clusters.of(groups)

@@ -2,7 +2,7 @@
 
 ::
 
-    study file ──▶ models, items ──▶ plan ──▶ one process per run ──▶ RunRecord ──▶ store
+    study file ──▶ models, items ──▶ plan ──▶ tune ──▶ one process per run ──▶ RunRecord ──▶ store
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +24,21 @@ from tarazu.models.config import info_from_config
 from tarazu.models.info import ModelInfo
 from tarazu.models.source import LocalModel, describe, fetch
 from tarazu.record.key import content_key
-from tarazu.record.progress import Listener, PlannedRun, Silent
-from tarazu.record.record import Parameters, RunRecord
+from tarazu.record.ledger import Ledger
+from tarazu.record.progress import Listener, Silent
+from tarazu.record.record import Event, Parameters, RunRecord
 from tarazu.record.spec import ModelSpec, RunSpec, Setting
 from tarazu.record.store import Store
-from tarazu.report.data_card import DataCard, Example, Lengths, SplitCard
+from tarazu.report.data_card import DataCard, Example, Lengths, OverlapCard, SplitCard
 from tarazu.report.explanation import Explanation
 from tarazu.runner import run
 from tarazu.splits import Splits, load_splits
 from tarazu.study_file import Entry, Study, load_study, read_knobs
 from tarazu.tasks._task import Task
 from tarazu.text import Language
+from tarazu.tuning.search import UNTUNED_EVENT, Job
+from tarazu.tuning.stage import Stage, planned
 from tarazu.work import Request
-
-# Rough seconds on two cores: to start a run, and per item in a forward pass. They only serve to
-# tell the remaining time of a study before its runs have shown how fast the machine is.
-_START = 6.0
-_COST = {"encoder": 0.006, "decoder": 0.12, "baseline": 0.001}
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,8 @@ class StudyResult:
 
     Attributes:
         folder: The output folder.
-        records: Records of all runs that the study asks for, done and failed.
-        failed: How many of them failed.
+        records: Records of all runs that the study asks for, done and failed; trials come first.
+        failed: How many of the final runs failed. A trial may fail: that is what it is for.
     """
 
     folder: Path
@@ -95,13 +94,21 @@ def run_study(
     for note in splits.notes:
         listener.note(note)
     specs = plan(study, entries, models, splits)
+    if study.spec.tuning is not None and not splits.validation:
+        raise bad("data.validation", "must hold items: tuning chooses on them", "none")
     store = Store(Path(out) if out is not None else Path("out") / study.spec.study)
     with store.lock():
         store.write_study(study.spec.model_dump(mode="json", by_alias=True))
         store.write_base(study.base)
-        store.write_items(splits.named(), redacted=study.spec.report.text == "redacted")
-        records = _run_all(study, specs, models, splits, store, listener)
-    return StudyResult(store.folder, records, sum(r.status == "failed" for r in records))
+        for sized in splits.at_every_size():
+            store.write_items(sized.named(), redacted=study.spec.report.text == "redacted")
+        hashes = splits.hashes()
+        store.write_data_notes(hashes, splits.notes, splits.leakage.to_json())
+        ledger = Ledger(store.folder, listener.note)
+        ledger.bring_together({hashes[name] for name in splits.tests})
+        records = _run_all(study, entries, specs, models, splits, store, ledger, listener)
+    failed = sum(r.status == "failed" and r.stage == "final" for r in records)
+    return StudyResult(store.folder, records, failed)
 
 
 def _selected(entries: Sequence[Entry], only: Sequence[str]) -> list[Entry]:
@@ -218,12 +225,13 @@ def plan(
     from tarazu.models.precision import choose
 
     precision = choose(study.spec.compute)
-    inputs = splits.hashes()
+    inputs, sizes = splits.hashes(), splits.sample_hashes()
     specs = []
     for entry in entries:
         model = models.get(entry.model) if entry.model is not None else None
         # Without any randomness a second seed would be the same run again.
         seeds = study.spec.seeds if entry.method.seeded(entry.knobs) else study.spec.seeds[:1]
+        axis = sizes if entry.method.learns else {}
         specs += [
             RunSpec(
                 study=study.spec.study,
@@ -238,76 +246,98 @@ def plan(
                 seed=seed,
                 settings=settings(entry, model.info if model else None, study.task),
                 data=study.spec.data,
-                inputs=inputs,
+                inputs={**inputs, "train": train},
+                train_sizes=axis,
                 device=precision.device,
                 dtype=precision.dtype,
                 threads=precision.threads,
                 eval_batch_size=study.spec.compute.eval_batch_size,
             )
+            for train in axis.values() or [inputs["train"]]
             for seed in seeds
         ]
     return specs
 
 
-def _planned(
-    spec: RunSpec, finished: bool, models: Mapping[str, LocalModel], splits: Splits
-) -> PlannedRun:
-    tests = sum(map(len, splits.tests.values()))
-    kind = models[spec.model].info.kind if spec.model is not None else "baseline"
-    epochs = spec.settings["epochs"].value if "epochs" in spec.settings else 0
-    # A backward pass costs about twice a forward pass.
-    work = _START + _COST[kind] * (3 * epochs * len(splits.train) + tests)
-    return PlannedRun(f"{spec.entry} · seed {spec.seed}", spec.entry, finished, work)
-
-
 def _run_all(
     study: Study,
+    entries: Sequence[Entry],
     specs: Sequence[RunSpec],
     models: Mapping[str, LocalModel],
     splits: Splits,
     store: Store,
+    ledger: Ledger,
     listener: Listener,
 ) -> list[RunRecord]:
-    done = [store.find(content_key(spec)) for spec in specs]
+    make = partial(_make, study, models, splits, store, ledger, listener)
+    infos = {name: model.info for name, model in models.items()}
+    if study.spec.tuning is not None:
+        return Stage(study, entries, specs, infos, splits, store, listener, make).run()
     listener.planned(
-        [_planned(s, d is not None, models, splits) for s, d in zip(specs, done, strict=True)]
+        [planned(spec, store.find(content_key(spec)) is not None, splits, infos) for spec in specs]
     )
-    records = []
-    for index, (spec, found) in enumerate(zip(specs, done, strict=True)):
-        # An earlier entry of this very study may have made the same run in the meantime.
-        if (found := found or store.find(content_key(spec))) is not None:
-            record = store.adopt(found, spec)
-        else:
-            listener.started(index)
-            record = _run_one(study, spec, models, splits, store, listener, index)
-        listener.finished(index, record)
-        records.append(record)
-    return records
+    return [make(Job(spec), index) for index, spec in enumerate(specs)]
+
+
+def _make(
+    study: Study,
+    models: Mapping[str, LocalModel],
+    splits: Splits,
+    store: Store,
+    ledger: Ledger,
+    listener: Listener,
+    job: Job,
+    index: int,
+) -> RunRecord:
+    """Make a run that is not yet finished; another entry may have made the same one."""
+    found = store.find(content_key(job.spec), settled=job.trial is not None)
+    if found is not None:
+        parts = {"trial": job.trial, "tuned": job.tuned, "events": _events(found, job)}
+        record = store.adopt(found, job.spec, **parts)
+    else:
+        listener.started(index)
+        record = _run_one(study, job, models, splits, store, ledger, listener, index)
+    listener.finished(index, record)
+    return record
+
+
+def _events(record: RunRecord, job: Job) -> list[Event]:
+    return [*(event for event in record.events if event.kind != UNTUNED_EVENT), *job.events]
 
 
 def _run_one(
     study: Study,
-    spec: RunSpec,
+    job: Job,
     models: Mapping[str, LocalModel],
     splits: Splits,
     store: Store,
+    ledger: Ledger,
     listener: Listener,
     index: int,
 ) -> RunRecord:
+    spec, trial = job.spec, job.trial is not None
     model = models[spec.model] if spec.model is not None else None
-    with tempfile.TemporaryDirectory(dir=store.folder, prefix=".tmp-") as scratch:
+    sized = splits.at_size(spec.train_rows)
+    # The output folder holds the test items, too: a trial gets a folder elsewhere.
+    place = None if trial else store.folder
+    with tempfile.TemporaryDirectory(dir=place, prefix=".tmp-") as scratch:
         request = Request(
             spec=spec,
             folder=model.path if model else None,
             info=model.info if model else None,
-            splits=splits,
+            splits=Splits(sized.train, sized.validation, {}) if trial else sized,
             scratch=Path(scratch),
             show_text=study.spec.report.text == "full",
+            stage="trial" if trial else "final",
         )
         outcome = run(request, tell=lambda progress: listener.progress(index, progress))
+        ledger.count(outcome.record)  # first: no result can be seen that was not counted
         artifacts = Path(scratch) / "artifacts"
+        told = {"trial": job.trial, "tuned": job.tuned, "events": _events(outcome.record, job)}
         record = store.write_record(
-            outcome.record, outcome.predictions, artifacts if artifacts.is_dir() else None
+            outcome.record.model_copy(update=told),
+            outcome.predictions,
+            artifacts if artifacts.is_dir() else None,
         )
     if outcome.details:
         log = store.run_folder(record) / "error.log"
@@ -342,6 +372,32 @@ def describe_data(path: str | Path, overrides: Sequence[str] = ()) -> DataCard:
             for item in splits.train[:3]
         ),
         notes=tuple(splits.notes),
+        overlaps=_overlap_cards(splits),
+        near_duplicates=study.spec.data.near_duplicates,
+    )
+
+
+def _overlap_cards(splits: Splits) -> tuple[OverlapCard, ...]:
+    found = splits.leakage
+    learnt = [(split, test) for test in splits.tests for split in ("train", "validation")]
+    return tuple(
+        OverlapCard(
+            split=split,
+            held_out=held_out,
+            duplicates=len(found.duplicates.get((split, held_out), ())),
+            near_duplicates=len(found.near_duplicates.get((split, held_out), ())),
+            shared_groups=len(found.shared_groups.get((split, held_out), ())),
+        )
+        for split, held_out in [*learnt, ("train", "validation")]
+    ) + tuple(
+        OverlapCard(
+            split=test,
+            held_out=test,
+            duplicates=len(found.repeated.get(test, ())),
+            near_duplicates=len(found.nearly_repeated.get(test, ())),
+            shared_groups=None,
+        )
+        for test in splits.tests
     )
 
 

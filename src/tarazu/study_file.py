@@ -143,6 +143,11 @@ class _Reader:
         seeds = values.get("seeds")
         if isinstance(seeds, list) and len({repr(seed) for seed in seeds}) < len(seeds):
             self.problem(("seeds",), "every seed may stand only once", shown(seeds))
+        if spec is not None and spec.tuning is not None and spec.tuning.seed in spec.seeds:
+            # A final run would be the run that was chosen, its luck included.
+            keys: Keys = ("tuning", "seed") if "seed" in values["tuning"] else ("tuning",)
+            rule = "the seed of tuning must not be one of the study's seeds"
+            self.problem(keys, rule, spec.tuning.seed, "Choose another tuning.seed.")
         return spec
 
     def _sources(self, models: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -48,6 +48,7 @@ class Request:
         splits: The data.
         scratch: Empty folder for artifacts and merged models.
         show_text: Whether the record may hold text of the data set.
+        stage: A trial of tuning answers the validation items, a final run the tests.
     """
 
     spec: RunSpec
@@ -56,6 +57,14 @@ class Request:
     splits: Splits
     scratch: Path
     show_text: bool
+    stage: Literal["trial", "final"] = "final"
+
+    @property
+    def asked(self) -> dict[str, list[Item]]:
+        """The items to be answered, by split. A trial has no others (trap T30)."""
+        if self.stage == "trial":
+            return {"validation": self.splits.validation}
+        return self.splits.tests
 
     @property
     def method(self) -> Method:
@@ -110,7 +119,7 @@ def seed_everything(seed: int) -> None:
 
 
 def perform(request: Request, *, tell: Tell) -> Work:
-    """Make a run: train when the method trains, then answer the test items once.
+    """Make a run: train when the method trains, then answer the items that are asked once.
 
     Args:
         request: The run.
@@ -166,7 +175,7 @@ def _without_model(request: Request, tell: Tell) -> Work:
     meters = Meters()
     train = viewed(request.splits.train, request)
     predictions: list[Prediction] = []
-    for split, items in request.splits.tests.items():
+    for split, items in request.asked.items():
         tell(Progress("evaluate", 0, len(items)))
         with meters.phase("evaluate"):
             context = FitContext(
@@ -210,14 +219,14 @@ class _Neural:
         work = Work([], self.meters.phases, parameters)
         if self.method.trains:
             self._train(learner, asking, work)
-        work.predictions = self._answer_tests(
+        work.predictions = self._answer_all(
             learner, asking, "main" if not self.method.variants else "adapter"
         )
-        first = viewed(next(iter(self.request.splits.tests.values()))[:1], self.request)
+        first = viewed(next(iter(self.request.asked.values()))[:1], self.request)
         work.prompt = describe_prompt(
             asking, self.method, self.shots, first, learner, show_text=self.request.show_text
         )
-        if self.method.trains:
+        if self.method.trains and self.request.stage == "final":
             self._save(learner, work)
         return work
 
@@ -225,7 +234,7 @@ class _Neural:
         with self.meters.phase("load"):
             learner = self._load(variant.folder, four_bit=False)
             learner.settle()
-        predictions = self._answer_tests(learner, self._asking(learner), variant.name)
+        predictions = self._answer_all(learner, self._asking(learner), variant.name)
         phases = {f"{name} {variant.name}": phase for name, phase in self.meters.phases.items()}
         return Work(predictions, phases)
 
@@ -274,7 +283,9 @@ class _Neural:
         with self.meters.phase("tokenise"):
             train = self._examples(splits.train, asking)
             validation = self._examples(splits.validation, asking) if splits.validation else None
-        watch = Watch(step=self._step, metrics=lambda: self._validation_metrics(learner, asking))
+        watch = Watch(step=self._step)
+        if self.request.stage == "final":  # a trial answers all of them in the end
+            watch = Watch(self._step, lambda: self._validation_metrics(learner, asking))
         # Dropout and shuffling start from the seed, however much was drawn while building.
         seed_everything(self.request.spec.seed)
         with self.meters.phase("train") as phase:
@@ -304,6 +315,8 @@ class _Neural:
             clip=value("clip"),
             select=value("select"),
             seed=self.request.spec.seed,
+            eval_batch_size=self.request.spec.eval_batch_size,
+            share=self.request.spec.share,
         )
 
     def _validation_metrics(self, learner: Learner, asking: Asking) -> dict[str, float]:
@@ -330,11 +343,11 @@ class _Neural:
         learner.eval()
         return self.reading.answer(learner, viewed(items, self.request), asking, tick)
 
-    def _answer_tests(self, learner: Learner, asking: Asking, variant: str) -> list[Prediction]:
+    def _answer_all(self, learner: Learner, asking: Asking, variant: str) -> list[Prediction]:
         if learner.prompt is not None and self.method.trains:
             learner.prompt.freeze()
         predictions: list[Prediction] = []
-        for split, items in self.request.splits.tests.items():
+        for split, items in self.request.asked.items():
             with self.meters.phase("evaluate") as phase:
                 answers = self._answer(learner, items, asking, "evaluate")
                 phase.tokens += sum(answer.prompt_tokens for answer in answers)

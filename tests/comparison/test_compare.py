@@ -145,6 +145,8 @@ def test_warnings_name_what_is_weak(answered):
     one = answered({"a": rng.integers(0, 2, 60), "b": rng.integers(0, 2, 60)}, unseeded=["b"])
     (warning,) = compare(one, 0.03).warnings
     assert "One seed only: a." in warning.en
+    both = answered({"a": rng.integers(0, 2, 60), "b": rng.integers(0, 2, 60)})
+    assert "One seed only: all entries." in compare(both, 0.03).warnings[0].en
     several = {name: rng.integers(0, 2, (3, 60)) for name in "ab"}
     assert compare(answered(several), 0.03).warnings == ()
     few = compare(answered(several, groups=np.arange(60) // 3), 0.03)

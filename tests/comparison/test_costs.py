@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tarazu.comparison.costs import costs, pareto_front
+from tarazu.comparison.costs import costs, fronts, pareto_front
 from tarazu.record.record import Phase, VariantResult
 
 
@@ -65,3 +65,16 @@ def test_whoever_is_not_on_the_front_is_beaten_by_one_who_is(points):
     for name in set(points) - front:
         quality, cost = points[name]
         assert any(points[one][0] >= quality and points[one][1] <= cost for one in front)
+
+
+def test_fronts_by_split_and_cost(make):
+    cheap = {"evaluate": Phase(seconds=1.0, rss=10)}
+    dear = {"evaluate": Phase(seconds=9.0, rss=5)}
+    records = [
+        make("good", accuracy=0.9, measured=dear),
+        make("bad", accuracy=0.2, measured=dear),
+        make("cheap", accuracy=0.5, measured=cheap, parameters=None),
+    ]
+    assert fronts(records) == {
+        "test": {"seconds": ["good", "cheap"], "memory": ["good"], "deployed": ["good"]}
+    }

@@ -7,7 +7,7 @@ from statistics import stdev
 import pytest
 
 from tarazu.comparison.entries import current, entries, in_study_order, metric_order
-from tarazu.record.record import Parameters, Phase, VariantResult
+from tarazu.record.record import Parameters, Phase, Tuned, VariantResult
 from tarazu.report.json_report import json_report, to_json
 
 
@@ -87,9 +87,13 @@ def test_who_chose_a_value_makes_no_other_entry(make):
     assert len(current([first, second])) == 2
 
 
-def test_trials_are_no_results_but_make_an_entry_tuned(make):
-    rows = entries([make(seed=0), make(seed=9, stage="trial", accuracy=0.99)])
-    assert [(row.seeds, row.tuned) for row in rows] == [((0,), True)]
+def test_trials_are_no_results_and_the_final_run_says_that_it_is_tuned(make):
+    tried = make(seed=9, stage="trial", accuracy=0.99)
+    tuned = Tuned(budget=4, trials=3, seed=9, winner=0, keys=[tried.key])
+    rows = entries([make(seed=0, tuned=tuned), tried])
+    assert [(row.seeds, row.tuned, row.trials) for row in rows] == [((0,), True, 3)]
+    # Trials of older settings in the same folder tune nothing.
+    assert [(row.tuned, row.trials) for row in entries([make(seed=0), tried])] == [(False, 0)]
 
 
 def test_one_entry_name_with_two_models_gets_two_ids(make):
@@ -111,7 +115,10 @@ def test_order_of_the_study(make):
 
 def test_json_has_the_promised_keys(make, failed):
     report = json.loads(json_report([make(), failed()]))
-    assert set(report) == {"study", "runs", "entries", "comparisons", "groups"}
+    assert set(report) == {
+        "study", "runs", "entries", "comparisons", "groups", "sizes", "break_even",
+        "costs", "fronts", "notes",
+    }  # fmt: skip
     assert report["study"] == "small"
     assert report["runs"][0]["schema"] == 1
     wanted = {"id", "model", "method", "variant", "split", "seeds", "metrics", "parameters"}

@@ -155,3 +155,9 @@ def test_an_entry_that_answered_too_little_is_left_out(folder):
 def test_failed_runs_and_a_folder_without_items_give_nothing(folder, make, failed):
     assert read_outcomes(folder.store, [failed()]) == []
     assert read_outcomes(folder.store, [make()]) == []
+
+
+def test_records_that_do_not_name_their_metric_are_compared_by_the_leading_one(folder):
+    folder.add("lora", 0, ALL_YES, primary_metric="")
+    near, _ = folder.read()
+    assert near.primary_metric == "accuracy"

@@ -99,6 +99,32 @@ def test_samples_are_exact_ordered_and_nested(
     assert {i.id for i in small} <= {i.id for i in big}
 
 
+@given(
+    counts=st.lists(st.integers(1, 80), min_size=1, max_size=6),
+    share=st.floats(0.01, 1),
+    seed=st.integers(0, 3),
+)
+def test_samples_have_the_labels_in_the_same_shares(
+    counts: list[int], share: float, seed: int
+) -> None:
+    labels = [label for label, count in enumerate(counts) for _ in range(count)]
+    items = [Item(str(i), "g", {}, (f"l{label}",)) for i, label in enumerate(labels)]
+    chosen = sample_items(items, share, seed)
+    found = Counter(item.gold[0] for item in chosen)
+    for label, count in enumerate(counts):
+        wanted = len(chosen) * count / len(items)
+        off = 0.5 + len(counts) / 2 * count / len(items)
+        assert abs(found[f"l{label}"] - wanted) <= off + 1e-9
+
+
+def test_answers_in_a_text_are_no_strata() -> None:
+    items = [Item(str(i), "g", {}, ("a" if i < 9 else "b",), starts=(0,)) for i in range(90)]
+    plain = [Item(str(i), "g", {}, (f"answer {i}",)) for i in range(90)]
+    for seed in range(9):
+        spans, texts = ([i.id for i in sample_items(x, 30, seed)] for x in (items, plain))
+        assert spans == texts
+
+
 def test_a_sample_of_groups_parts_at_most_one() -> None:
     items = make(300, 60)
     chosen = Counter(i.group for i in sample_items(items, 101, 0, whole_groups=True))

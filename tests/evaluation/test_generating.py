@@ -87,9 +87,16 @@ def test_sampling_follows_the_seed(load: Load, tiny: Tiny) -> None:
     torch.rand(5)
     assert continued(learner, tokenizer, seed=1, **sample) == one
     assert continued(learner, tokenizer, seed=2, **sample) != one
-    assert continued(learner, tokenizer, seed=1, **{**sample, "top_p": 1e-6}) == continued(
-        learner, tokenizer, max_new_tokens=12
-    )
+    greedy = continued(learner, tokenizer, max_new_tokens=12)
+    assert continued(learner, tokenizer, seed=1, **{**sample, "top_p": 1e-6}) == greedy
+
+
+def test_t17_the_colder_the_nearer_to_the_most_probable_text(load: Load, tiny: Tiny) -> None:
+    learner, tokenizer = load("llama", "text"), load_tokenizer(tiny("llama"))
+    greedy = continued(learner, tokenizer)
+    said = {t: continued(learner, tokenizer, temperature=t) for t in (1e-4, 1.0, 5.0)}
+    assert said[1e-4] == greedy
+    assert len({tuple(texts) for texts in said.values()}) == 3
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])

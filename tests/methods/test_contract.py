@@ -11,7 +11,7 @@ import torch
 
 from tarazu import catalog
 from tarazu.data.item import Prediction
-from tarazu.methods._method import Method
+from tarazu.methods._method import Method, Range
 from tarazu.tasks._task import Task
 from tarazu.testing import cases as cases_module
 from tarazu.testing.cases import Case, answer, cases, load, restore, save, train
@@ -19,6 +19,7 @@ from tarazu.testing.checks import (
     CASE_CHECKS,
     METHOD_CHECKS,
     check_predicts_without_looking_at_gold,
+    check_space,
 )
 from tarazu.testing.tiny import TinyKind, nli_items, qa_items, tiny_model
 
@@ -77,6 +78,45 @@ def test_contract_of_the_method(name: str, check: Callable[[Method], None]) -> N
 def test_t15_baselines_never_read_the_gold(name: str, task: Task) -> None:
     make = nli_items if task.labels else qa_items
     check_predicts_without_looking_at_gold(METHODS[name], task, make(12, seed=1), make(5, seed=2))
+
+
+@pytest.mark.parametrize("name", [n for n, m in METHODS.items() if m.predict is not None])
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_baselines_search_around_their_defaults(name: str, task: Task) -> None:
+    method = METHODS[name]
+    space = method.search(None, task, method.knobs())
+    check_space(space, method.knobs().model_dump(mode="json"))
+    assert bool(space) == (method.nothing_to_tune is None)
+
+
+def test_t33_every_family_searches_rates_of_its_own_scale(found: dict[str, Case]) -> None:
+    """Soft prompts far above LoRA, LoRA ten times above full fine-tuning."""
+    ends = {}
+    for name, case in found.items():
+        if case.method.trains:
+            rate = case.method.search(case.info, case.task, case.knobs)["learning_rate"]
+            assert isinstance(rate, Range)
+            ends[name] = (rate.low, rate.high)
+    assert len(ends) >= 20
+    for model in MODELS:
+        low, high = ends[f"full-{model}-multinli"]
+        assert ends[f"lora-{model}-multinli"] == pytest.approx((10 * low, 10 * high))
+        assert ends[f"p-tuning-{model}-multinli"] == (1e-3, 0.3)
+        assert ends[f"p-tuning-{model}-multinli"][1] >= 50 * high
+
+
+def test_a_knob_that_leaves_another_without_meaning_takes_it_out(found: dict[str, Case]) -> None:
+    case = found["last-k-bert-multinli"]
+    named = case.method.knobs.model_validate({"layers": (0, 2)})
+    assert "k" in case.method.search(case.info, case.task, case.knobs)
+    assert "k" not in case.method.search(case.info, case.task, named)
+    heads = [found[f"p-tuning-{m}-multinli"] for m in ("bert", "llama")]
+    spaces = [c.method.search(c.info, c.task, c.knobs) for c in heads]
+    assert ["head_learning_rate" in space for space in spaces] == [True, False]
+    shots = METHODS["few-shot"]
+    similar = shots.knobs.model_validate({"select": "similar", "answer": "generate"})
+    assert "draw" not in shots.search(None, TASKS[0], similar)
+    assert "label_score" not in shots.search(None, TASKS[0], similar)
 
 
 @pytest.mark.parametrize("check", CASE_CHECKS, ids=lambda check: check.__name__)

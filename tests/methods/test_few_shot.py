@@ -33,6 +33,22 @@ def test_t15_demonstrations_are_training_items(how: str) -> None:
         assert all(shot in train for shot in shots)
 
 
+def test_a_draw_stands_above_the_seed() -> None:
+    train, (item, *_) = nli_items(40, seed=1), nli_items(1, seed=2)
+    assert METHOD.demonstrations is not None
+
+    def drawn(draw: int | None, seed: int) -> list[Item]:
+        assert METHOD.demonstrations is not None
+        knobs = FewShotKnobs(k=3, draw=draw)
+        return list(METHOD.demonstrations(knobs, NLI, train, seed).choose(item))
+
+    assert drawn(5, 0) == drawn(5, 1) == drawn(None, 5)
+    assert drawn(5, 0) != drawn(6, 0)
+    assert "draw 5" in METHOD.demonstrations(FewShotKnobs(draw=5), NLI, train, 0).how
+    assert not METHOD.seeded(FewShotKnobs(draw=5))
+    assert METHOD.seeded(FewShotKnobs())
+
+
 @pytest.mark.parametrize("how", HOW)
 def test_t15_neither_the_item_nor_its_group_is_shown(how: str) -> None:
     """The training split holds the test items themselves, copies, and many rows of each group."""

@@ -97,6 +97,19 @@ def test_t18_window_without_the_gold_is_marked_as_absent(asking: Asking) -> None
     assert marked(features[-1], context) == "Sara"
 
 
+def test_t4_the_context_is_cut_and_never_the_question(asking: Asking) -> None:
+    question = f"Who bought a {'very ' * 40}old drum?"
+    one = item("Omid", None, f"{CONTEXT}. " * 3).with_fields(question=question)
+    words = asking.tokenizer(question, add_special_tokens=False)["input_ids"]
+    # What is left for the context is shorter than the question.
+    room = len(asking.tokenizer(question)["input_ids"]) + 2 + 16
+    features = spans.encode([one], replace(asking, max_length=room))
+    assert len(features) > 1
+    for feature in features:
+        assert list(feature.input_ids[1 : 1 + len(words)]) == words
+        assert len(feature.input_ids) <= room
+
+
 def test_too_little_room_for_the_context_is_refused(asking: Asking) -> None:
     with pytest.raises(BadInput, match="must leave room for the context beside the longest"):
         spans.encode([item("Nora", 0)], replace(asking, max_length=20))

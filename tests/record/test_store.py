@@ -20,7 +20,7 @@ from tarazu.errors import BadInput
 from tarazu.record import store as module
 from tarazu.record.environment import environment
 from tarazu.record.key import sha256_file, sha256_rows
-from tarazu.record.record import Epoch, RunRecord, VariantResult
+from tarazu.record.record import Epoch, RunRecord, Tuned, VariantResult
 from tarazu.record.spec import DataSpec, RunSpec
 from tarazu.record.store import Store
 
@@ -149,6 +149,38 @@ def test_failed_runs_are_kept_but_not_finished(store: Store) -> None:
         "lora-s0-abababababab", "lora-s0-abababababab/predictions.parquet",
         "lora-s0-abababababab/record.json",
     ]  # fmt: skip
+
+
+def test_a_run_that_failed_by_its_settings_is_settled(store: Store) -> None:
+    store.write_record(record(status="failed", error="killed", fault="process"))
+    assert store.find(KEY, settled=True) is None
+    failed = store.write_record(record(status="failed", error="NaN", fault="settings"))
+    assert store.find(KEY, settled=True) == failed
+    assert store.find(KEY) is None
+
+
+def test_a_finished_run_is_adopted_under_its_own_name_when_somebody_else_chose(
+    store: Store,
+) -> None:
+    written = store.write_record(record(), PREDICTIONS)
+    file = store.run_folder(written) / "record.json"
+    before = file.stat().st_mtime_ns
+    assert store.adopt(written, written.spec, tuned=None) == written
+    assert file.stat().st_mtime_ns == before, "nothing changed, so nothing is written"
+    tuned = Tuned(budget=4, trials=4, seed=9, winner=0)
+    adopted = store.adopt(written, written.spec, tuned=tuned)
+    assert adopted.tuned == tuned
+    assert store.find(KEY) == adopted
+    assert store.read_predictions(adopted).num_rows == len(PREDICTIONS)
+    assert [r.key for r in store.records()] == [KEY]
+
+
+def test_a_budget_comes_back_and_a_broken_one_is_none(store: Store) -> None:
+    assert store.read_budget() is None
+    store.write_budget({"seconds": 60.0, "trials": 4})
+    assert store.read_budget() == {"seconds": 60.0, "trials": 4}
+    (store.folder / "tuning.json").write_text("{")
+    assert store.read_budget() is None
 
 
 def test_records_are_sorted_and_told_apart_by_the_whole_key(store: Store) -> None:

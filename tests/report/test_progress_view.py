@@ -75,6 +75,29 @@ def test_each_run_leaves_one_line(clock, make, failed):
     assert "✗ run-2 · seed 0 · killed: out of [memory] [2J" in text
 
 
+def test_trials_are_counted_and_those_that_are_not_needed_are_over(clock, make):
+    shown, file = view(clock)
+    trials = [PlannedRun(f"run · trial {i}", "run", False, 1.0, "trial") for i in range(3)]
+    with shown:
+        shown.planned([*trials, *plan(False)])
+        for index in range(2):
+            shown.started(index)
+            clock.now += 10
+            shown.finished(index, make(stage="trial", split="validation", accuracy=0.5))
+        shown.dropped(2)
+        assert shown._remaining.of_study(clock.now) == pytest.approx(10)
+        shown.started(3)
+        shown.finished(3, make())
+        assert shown._over == 4
+        shown.planned(plan(True))
+        shown.finished(0, make())
+        assert shown._over == 1
+    text = file.getvalue()
+    assert "4 runs planned, 3 of them trials" in text
+    assert "✓ run · trial 0 · validation accuracy 50.0 · 10 s" in text
+    assert "✓ run-0 · seed 0 · accuracy 75.0" in text
+
+
 def test_a_terminal_shows_bars_and_keeps_the_finished_lines(clock, make):
     shown, file = view(clock, terminal=True)
     with shown:

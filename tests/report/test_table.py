@@ -119,6 +119,14 @@ def test_t32_caption_and_foot_state_the_protocol(study):
     assert "Data: licence: OANC." in text
 
 
+def test_t32_an_untuned_entry_among_tuned_ones_is_named(make):
+    searched = [make("lora"), make("lora", seed=9, stage="trial")]
+    mixed = " ".join(render([*searched, make("full")], 160).split())
+    assert "Untuned: full." in mixed
+    assert "no hyperparameter was searched" not in mixed
+    assert "Untuned" not in render(searched, 160)
+
+
 def test_the_best_is_highlighted_among_primary_forms_only(make):
     other = VariantResult(variant="merged", split="test", n=500, metrics={"accuracy": 0.99})
     rows = entries([make("a", accuracy=0.7, others=(other,)), make("b", accuracy=0.8)])

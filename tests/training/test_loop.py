@@ -124,8 +124,30 @@ def test_t40_the_weights_of_the_best_epoch_are_restored(
     assert result.selected == best + 1
     for name, value in learner.named_trained():
         assert torch.equal(value, at_end[best][name]), name
-    again = mean_loss(learner, loss, validation, PLAN.batch_size)
+    again = mean_loss(learner, loss, validation, PLAN.eval_batch_size)
     assert again == pytest.approx(held_out[best], abs=1e-6)
+
+
+@pytest.mark.parametrize("method", ["full", "last-k", "lora", "p-tuning"])
+@pytest.mark.parametrize("kind", ["bert", "llama"])
+def test_t40_everything_trained_is_restored(
+    load: Load, data: Data, kind: TinyKind, method: str
+) -> None:
+    """Adapter, soft prompt, layers and head: nothing of the last epoch is left."""
+    loss, train = data(kind, 8)
+    _, validation = data(kind, 3, seed=1)
+    curve = iter([3.0, 1.0, 2.0, 4.0])
+
+    def told(learner: Learner, batch: Batch) -> Tensor:
+        return loss(learner, batch) if learner.training else torch.tensor(next(curve))
+
+    learner = load(kind, "classes" if kind == "bert" else "text", method=method)
+    ends: list[dict[str, Tensor]] = []
+    watch = Watch(metrics=lambda: ends.append(weights(learner)) or {})  # type: ignore[func-returns-value]
+    assert fit(learner, told, train, validation, replace(PLAN, epochs=4), watch).selected == 2
+    for name, value in learner.named_trained():
+        assert torch.equal(value, ends[1][name]), name
+        assert not torch.equal(value, ends[3][name]), name
 
 
 def test_the_last_epoch_is_kept_when_asked_for_or_without_validation(
@@ -188,6 +210,56 @@ def test_loss_that_is_not_finite_names_step_batch_and_rate(
     assert re.match(rf"training, step 3: the loss must be finite, but got {value} on", message)
     assert str(batches[2]).rstrip("]") in message
     assert "at learning rate 0.025" in message
+
+
+@pytest.mark.parametrize("select", ["best", "last"])
+def test_weights_broken_by_the_last_update_stop_the_run(
+    load: Load, data: Data, monkeypatch: pytest.MonkeyPatch, select: str
+) -> None:
+    loss, train = data("bert")
+    monkeypatch.setattr("tarazu.training.loop.mean_loss", lambda *arguments: math.nan)
+    with pytest.raises(BadInput, match=r"step 4: the loss must be finite, but got nan on validat"):
+        fit(load("bert", "classes", method="lora"), loss, train, train,
+            replace(PLAN, epochs=1, select=select))  # fmt: skip
+
+
+def test_a_head_with_a_rate_of_its_own_is_named_too(load: Load, data: Data) -> None:
+    loss, train = data("bert")
+
+    def broken(learner: Learner, batch: Batch) -> Tensor:
+        summed: Tensor = loss(learner, batch)
+        return summed * math.nan
+
+    plan = replace(PLAN, learning_rate=0.25, head_learning_rate=0.003)
+    with pytest.raises(BadInput) as error:
+        fit(load("bert", "classes", method="lora"), broken, train, None, plan)
+    assert "0.25" in str(error.value)
+    assert "0.003" in str(error.value)
+
+
+@pytest.mark.parametrize(("share", "updates"), [(0.25, 2), (0.3, 3), (0.5, 4), (1.0, 8)])
+def test_a_share_is_the_beginning_of_the_whole_training(
+    load: Load, data: Data, share: float, updates: int
+) -> None:
+    """Same batches, same learning rates, same losses: the schedule is that of the whole."""
+    loss, train = data("bert", 15)
+    plan = replace(PLAN, warmup=0.3, schedule="linear", select="last")
+    traces: list[list[tuple[int, int, float]]] = []
+    found = []
+    for part in (1.0, share):
+        heard: list[tuple[int, int, float]] = []
+        watch = Watch(lambda done, total, epoch, value: heard.append((done, epoch, value)))  # noqa: B023
+        learner = no_dropout(load("bert", "classes", method="lora"))
+        found.append(fit(learner, loss, train, train, replace(plan, share=part), watch))
+        traces.append(heard)
+    whole, cut = traces
+    assert len(whole) == 8
+    assert cut == whole[:updates]
+    assert len(found[1].epochs) == math.ceil(updates / 4)
+    if updates == 4:
+        assert found[1].epochs[0] == found[0].epochs[0]
+        assert found[1].tokens == sum(train.lengths)
+    assert found[0].tokens == 2 * sum(train.lengths)
 
 
 def test_loss_falls_and_only_trained_parameters_move(load: Load, data: Data) -> None:
@@ -268,6 +340,25 @@ def test_t35_validation_loss_is_over_terms_whatever_the_batches(load: Load, data
         / sum(train.terms),
         abs=1e-5,
     )
+
+
+def test_t35_validation_batches_do_not_follow_the_training_batches(load: Load, data: Data) -> None:
+    loss, train = data("bert", 16)
+    _, validation = data("bert", 10, seed=1)
+    seen: dict[int, list[list[int]]] = {}
+    for size in (2, 5, 16):
+        noted: list[list[int]] = []
+
+        def collate(rows: Sequence[int], noted: list[list[int]] = noted) -> Batch:
+            noted.append(list(rows))
+            return validation.collate(rows)
+
+        plan = replace(PLAN, epochs=1, batch_size=size, eval_batch_size=4)
+        learner = load("bert", "classes", method="lora")
+        fit(learner, loss, train, replace(validation, collate=collate), plan)
+        seen[size] = noted
+    assert seen[2] == seen[5] == seen[16]
+    assert [len(rows) for rows in seen[2]] == [4, 4, 2]
 
 
 def alone(train: Examples) -> list[Examples]:

@@ -40,13 +40,17 @@ def cautions(clusters: Clusters, samples: Mapping[str, Sample], *, fewest: int) 
         )
     single = [name for name, sample in samples.items() if not sample.seeds_known]
     if single:
-        names = ", ".join(single)
-        names_fa = "، ".join(map(isolated, single))
+        every = len(single) == len(samples)
+        names = (
+            Text("all entries", "همهٔ روش‌ها")
+            if every
+            else Text(", ".join(single), "، ".join(map(isolated, single)))
+        )
         found.append(
             Text(
-                f"One seed only: {names}. Intervals and tests cover the choice of test items, not "
-                "the luck of the seed.",
-                f"تنها یک بذر: {names_fa}. بازه‌ها و آزمون‌ها فقط انتخاب نمونه‌های آزمون را "
+                f"One seed only: {names.en}. Intervals and tests cover the choice of test items, "
+                "not the luck of the seed.",
+                f"تنها یک بذر: {names.fa}. بازه‌ها و آزمون‌ها فقط انتخاب نمونه‌های آزمون را "
                 "در بر می‌گیرند، نه بخت بذر را.",
             )
         )

@@ -17,6 +17,7 @@ from scipy import special, stats
 from tarazu.comparison.cautions import cautions
 from tarazu.comparison.crossed import Clusters, Estimate, Floats, Sample, difference, mean
 from tarazu.comparison.macro import MACRO_F1, with_macro_f1
+from tarazu.comparison.moderated import moderated
 from tarazu.comparison.multiple import holm, letters
 from tarazu.comparison.outcomes import Answers, Outcomes
 from tarazu.text import Text
@@ -158,7 +159,8 @@ def compare(outcomes: Outcomes, margin: float, metric: str | None = None) -> Com
     ]
     clusters = Clusters.of(outcomes.groups)
     grounded = clusters.count >= FEWEST_GROUPS
-    samples = {a.id: Sample.of(scores, clusters, seeded=a.seeded) for a, scores in scored}
+    single = [Sample.of(scores, clusters, seeded=a.seeded) for a, scores in scored]
+    samples = {a.id: one for (a, _), one in zip(scored, moderated(single), strict=True)}
     primary = [(answers, scores) for answers, scores in scored if answers.primary]
     found = [
         _Raw.of((a, x), (b, y), samples, clusters) for (a, x), (b, y) in combinations(primary, 2)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from tarazu.comparison.entries import current
+from tarazu.comparison.entries import EntryResult, current, entries, metric_order
 
 if TYPE_CHECKING:
     from tarazu.record.record import Phase, RunRecord
@@ -49,6 +49,12 @@ class Costs:
     device_memory: Mapping[str, int]
     trained: int | None
     deployed_bytes: int | None
+
+    @property
+    def name(self) -> str:
+        """The entry, with its model where the id does not name it."""
+        known = self.model is None or self.entry.endswith(f"@{self.model}")
+        return self.entry if known else f"{self.entry} ({self.model})"
 
     @property
     def total_seconds(self) -> float:
@@ -128,6 +134,47 @@ def _peaks(steps: Sequence[Mapping[str, Sequence[Phase]]], name: str) -> dict[st
         for step in _STEPS
     }
     return {step: peak for step, peak in found.items() if peak}
+
+
+def fronts(records: Sequence[RunRecord]) -> dict[str, dict[str, list[str]]]:
+    """Return the entries on the front of quality against each cost, by split.
+
+    Quality is the mean of the leading metric. An entry whose cost is not known is on no front.
+
+    Args:
+        records: All records of a study.
+
+    Returns:
+        By split and cost (``seconds`` of a whole run, ``memory`` at its peak, ``deployed`` bytes)
+        the ids of entries, the best first.
+    """
+    rows = [row for row in entries(records) if row.primary and row.metrics]
+    found: dict[str, dict[str, list[str]]] = {}
+    for split in dict.fromkeys(row.split for row in rows if row.split is not None):
+        quality = {
+            row.id: row.metrics[metric_order(row.metrics)[0]].mean
+            for row in rows
+            if row.split == split
+        }
+        costs_of = {row.id: _known_costs(row) for row in rows if row.split == split}
+        found[split] = {}
+        for cost in ("seconds", "memory", "deployed"):
+            points = {
+                name: (quality[name], float(value))
+                for name, known in costs_of.items()
+                if (value := known[cost]) is not None
+            }
+            front = pareto_front(points)
+            found[split][cost] = sorted(front, key=lambda name: -quality[name])
+    return found
+
+
+def _known_costs(row: EntryResult) -> dict[str, float | None]:
+    return {
+        "seconds": row.seconds,
+        "memory": row.peak_memory_bytes,
+        "deployed": row.parameters.deployed_bytes if row.parameters else None,
+    }
 
 
 def pareto_front(points: Mapping[str, tuple[float, float]]) -> set[str]:

@@ -15,7 +15,8 @@ is estimated by
     B        variance of the seeds' means / S                  holds the seed's effect and the rest
     R        the rest's share in B, from the residuals         already counted in V_items
 
-and its degrees of freedom by Satterthwaite's formula over V_items (C − 1) and each B (S − 1).
+and its degrees of freedom by Satterthwaite's formula over V_items (C − 1) and each B (S − 1, or
+more where the entries' variances lend each other strength, see `tarazu.comparison.moderated`).
 
 Sources: Searle, Casella and McCulloch 1992, *Variance Components*, chapter 4 (crossed random
 effects); Satterthwaite 1946, *Biometrics Bulletin* 2(6); Cameron and Miller 2015, *Journal of Human
@@ -89,17 +90,20 @@ class Sample:
     Attributes:
         mean: Mean over seeds and items.
         sums: Sum over each group of the items' means over seeds.
-        seed_variance: Estimated variance of `mean` that is due to seeds alone, B − R of the
-            module's text. Unbiased, so it may be negative.
-        between: B of the module's text: what Satterthwaite's formula takes, not `seed_variance`.
+        between: B of the module's text; 0 with one seed.
+        residual: R of the module's text; 0 with one seed.
+        df: Degrees of freedom of `between`.
+        most_df: What the degrees of freedom of several such variances together are at most.
         seeds: Number of runs.
         seeds_known: Whether the seeds' part is known: with several runs, or where seeds do nothing.
     """
 
     mean: float
     sums: Floats
-    seed_variance: float
     between: float
+    residual: float
+    df: float
+    most_df: float
     seeds: int
     seeds_known: bool
 
@@ -117,14 +121,19 @@ class Sample:
         mean = float(of_items.mean())
         sums = clusters.sums(of_items[None])[0]
         if seeds == 1:
-            return cls(mean, sums, 0.0, 0.0, seeds, not seeded)
+            return cls(mean, sums, 0.0, 0.0, 0.0, math.inf, seeds, not seeded)
         of_seeds = scores.mean(axis=1)
         between = float(of_seeds.var(ddof=1)) / seeds
         rest = scores - of_items - (of_seeds - mean)[:, None]
         squares = float((clusters.sums(rest) ** 2).sum())
         bessel = clusters.count / max(clusters.count - 1, 1)
         residual = bessel * squares / (seeds - 1) / clusters.items**2 / seeds
-        return cls(mean, sums, between - residual, between, seeds, True)
+        return cls(mean, sums, between, residual, seeds - 1.0, math.inf, seeds, True)
+
+    @property
+    def seed_variance(self) -> float:
+        """Estimated variance of `mean` due to seeds alone. Unbiased, so it may be negative."""
+        return self.between - self.residual
 
 
 @dataclass(frozen=True)
@@ -191,6 +200,10 @@ def _total(value: float, items: float, clusters: Clusters, samples: tuple[Sample
     if seeds <= 0:
         return Estimate(value, items, float(few))
     variance = items + seeds
-    weight = items**2 / few
-    weight += sum(one.between**2 / (one.seeds - 1) for one in samples if one.seeds > 1)
-    return Estimate(value, variance, variance**2 / weight)
+    between = sum(one.between for one in samples)
+    parts = sum(one.between**2 / one.df for one in samples if one.seeds > 1)
+    df = min(between**2 / parts, *(one.most_df for one in samples))
+    weight = items**2 / few + between**2 / df
+    # R is taken off the variance and not off the weight: no variance is known worse than its parts.
+    least = min(few, *(one.df for one in samples if one.seeds > 1))
+    return Estimate(value, variance, max(variance**2 / weight, least))

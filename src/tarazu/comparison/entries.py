@@ -60,6 +60,9 @@ class EntryResult:
         events: What happened, as pairs of kind and message, each once.
         contamination: Reasons to think that the model has seen the data.
         tuned: Whether hyperparameters were searched.
+        trials: How many settings were tried.
+        nothing_to_tune: Why there was nothing to search in a study that tunes, by language; empty
+            where something was, or where the study does not tune.
         failures: Runs of the entry that failed.
     """
 
@@ -86,6 +89,8 @@ class EntryResult:
     events: tuple[tuple[str, str], ...] = ()
     contamination: tuple[str, ...] = ()
     tuned: bool = False
+    trials: int = 0
+    nothing_to_tune: Mapping[str, str] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -112,6 +117,8 @@ class EntryResult:
             "flips_against": self.flips_against,
             "contamination": list(self.contamination),
             "tuned": self.tuned,
+            "trials": self.trials,
+            "nothing_to_tune": dict(self.nothing_to_tune),
             "failed": [{"seed": item.seed, "reason": item.reason} for item in self.failures],
         }
 
@@ -146,10 +153,33 @@ def in_study_order(records: Iterable[RunRecord], study: Mapping[str, Any]) -> li
 
 
 def current(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """Return the records that stand for their entries, in the order in which they were given.
+
+    Where a study asks for several sizes of the training split, the largest stands for the entry
+    (`tarazu.comparison.sizes` reads the others).
+
+    Args:
+        records: All records of a folder.
+    """
+    kept = every_size(records)
+    largest: dict[tuple[str, str | None], int] = defaultdict(int)
+    for record in kept:
+        entry = record.entry, record.model
+        largest[entry] = max(largest[entry], train_rows(record))
+    return [r for r in kept if train_rows(r) == largest[r.entry, r.model]]
+
+
+def train_rows(record: RunRecord) -> int:
+    """Return how many training rows a run was given."""
+    return record.inputs["train"].rows if "train" in record.inputs else 0
+
+
+def every_size(records: Iterable[RunRecord]) -> list[RunRecord]:
     """Return the final records that belong together, in the order in which they were given.
 
     A folder may hold runs of an entry from before its settings were changed. Seeds with different
-    settings are no sample of one thing, so an entry keeps the settings of its newest run.
+    settings are no sample of one thing, so an entry keeps the settings of its newest run, with all
+    the training sizes that its study asked for.
 
     Args:
         records: All records of a folder.
@@ -160,11 +190,14 @@ def current(records: Iterable[RunRecord]) -> list[RunRecord]:
         known = newest.setdefault((record.entry, record.model), record)
         if (record.finished or "") > (known.finished or ""):
             newest[record.entry, record.model] = record
-    return [
-        record
-        for record in final
-        if _settings(record) == _settings(newest[record.entry, record.model])
-    ]
+    return [r for r in final if _belong_together(r, newest[r.entry, r.model])]
+
+
+def _belong_together(record: RunRecord, newest: RunRecord) -> bool:
+    sizes = newest.spec.train_sizes.values()
+    if record.spec.inputs.get("train") in sizes:
+        return _settings(record, of_any_size=True) == _settings(newest, of_any_size=True)
+    return _settings(record) == _settings(newest)
 
 
 def entries(records: Sequence[RunRecord]) -> list[EntryResult]:
@@ -177,7 +210,6 @@ def entries(records: Sequence[RunRecord]) -> list[EntryResult]:
         Entries in the order of the records: the primary form first, then the others. An entry
         whose runs all failed has no metrics, but its failures.
     """
-    tuned = {(record.entry, record.model) for record in records if record.stage == "trial"}
     groups: dict[tuple[str, str | None], list[RunRecord]] = defaultdict(list)
     for record in current(records):
         groups[record.entry, record.model].append(record)
@@ -185,16 +217,17 @@ def entries(records: Sequence[RunRecord]) -> list[EntryResult]:
     found: list[EntryResult] = []
     for (entry, model), runs in groups.items():
         identifier = entry if names.count(entry) == 1 or model is None else f"{entry}@{model}"
-        found += _entry(identifier, runs, (entry, model) in tuned)
+        found += _entry(identifier, runs)
     return found
 
 
-def _settings(record: RunRecord) -> str:
+def _settings(record: RunRecord, *, of_any_size: bool = False) -> str:
     """Return what is the same for all seeds of an entry whose settings are the same."""
-    return content_key(record.spec.model_copy(update={"seed": 0}))
+    inputs = {**record.spec.inputs, **({"train": ""} if of_any_size else {})}
+    return content_key(record.spec.model_copy(update={"seed": 0, "inputs": inputs}))
 
 
-def _entry(identifier: str, runs: list[RunRecord], tuned: bool) -> list[EntryResult]:
+def _entry(identifier: str, runs: list[RunRecord]) -> list[EntryResult]:
     runs = sorted(runs, key=lambda run: run.seed)
     failures = tuple(
         Failure(run.seed, run.error or "no reason recorded")
@@ -208,15 +241,34 @@ def _entry(identifier: str, runs: list[RunRecord], tuned: bool) -> list[EntryRes
                 forms[result.variant, result.split].append((run, result))
     first = runs[0]
     if not forms:
-        return [EntryResult(identifier, first.entry, first.method, first.model, failures=failures)]
+        return [
+            EntryResult(
+                identifier,
+                first.entry,
+                first.method,
+                first.model,
+                failures=failures,
+                **_tuning(first),
+            )
+        ]
     ordered = sorted(forms.items(), key=lambda form: form[0][0] != first.primary_variant)
-    return [_form(identifier, pairs, tuned, failures) for _, pairs in ordered]
+    return [_form(identifier, pairs, failures) for _, pairs in ordered]
+
+
+def _tuning(record: RunRecord) -> dict[str, Any]:
+    """Return what a final run says of its tuning. All seeds of an entry say the same."""
+    if record.tuned is None:
+        return {}
+    return {
+        "tuned": record.tuned.trials > 0,
+        "trials": record.tuned.trials,
+        "nothing_to_tune": record.tuned.nothing,
+    }
 
 
 def _form(
     identifier: str,
     pairs: list[tuple[RunRecord, VariantResult]],
-    tuned: bool,
     failures: tuple[Failure, ...],
 ) -> EntryResult:
     runs = [run for run, _ in pairs]
@@ -248,8 +300,8 @@ def _form(
         flips_against=result.flips_against,
         events=_unique((event.kind, event.message) for run in runs for event in run.events),
         contamination=_unique(why for run in runs for why in run.attribution.contamination),
-        tuned=tuned,
         failures=failures,
+        **_tuning(first),
     )
 
 

@@ -1,7 +1,7 @@
-"""Splitting and sampling: seeded, independent of the order of the rows, nested.
+"""Splitting and sampling: seeded, independent of the order of the rows, stratified, nested.
 
 Every choice is made by a hash of the seed and the item's own id or group, never by a shuffled
-position: adding a row moves no other row, and a bigger sample contains the smaller one.
+position: the order of the rows changes nothing, and a bigger sample contains the smaller one.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def _nearest(
 def _strata(items: Sequence[Item]) -> dict[str, str]:
     """Return the stratum of every first answer: itself for labels, one for all for free text."""
     answers = {item.gold[0] for item in items if item.gold}
-    return {answer: answer if len(answers) <= _MOST_LABELS else "" for answer in answers}
+    labels = len(answers) <= _MOST_LABELS and not any(item.starts for item in items)
+    return {answer: answer if labels else "" for answer in answers}
 
 
 def sample_items(
@@ -88,18 +89,20 @@ def sample_items(
     whole_groups: bool = False,
     where: str = "data.sample",
 ) -> list[Item]:
-    """Choose some of the items.
+    """Choose some of the items, with the labels in the same shares.
 
     Args:
         items: The split.
         amount: Rows, or a fraction (a float).
         seed: Seed of the choice.
-        whole_groups: Take group after group, as tests over groups want; only the last one may be
-            cut to reach the exact number.
+        whole_groups: Take group after group, as tests over groups want, whatever their labels; only
+            the last group may be cut to reach the exact number.
         where: Place of the amount in the study, for messages.
 
     Returns:
         Exactly the number of rows, in the order of `items`. A bigger amount contains a smaller one.
+        Without `whole_groups`, a label that stands in `m` of `n` rows stands in `rows · m / n` of
+        the sample, give or take ½ + (labels / 2) · m / n.
 
     Raises:
         BadInput: More rows are asked for than there are.
@@ -115,8 +118,30 @@ def sample_items(
             members.setdefault(item.group, []).append(place)
         places = [place for group in _by_hash(members, seed) for place in members[group]]
     else:
-        places = sorted(range(len(items)), key=lambda place: (_hash(items[place].id, seed), place))
+        places = _in_turns(items, seed)
     return [items[place] for place in sorted(places[:rows])]
+
+
+def _in_turns(items: Sequence[Item], seed: int) -> list[int]:
+    """Return the places of all items so that every beginning of the list is stratified.
+
+    Sainte-Laguë's divisor method: of `n` items of a label, in seeded order, item number `j` comes
+    at (j + ½) / n of the whole. No seat is ever taken back when there are more of them
+    (Balinski and Young 2001, "Fair Representation", on house monotonicity): samples are nested.
+    """
+    hashes = [_hash(item.id, seed) for item in items]
+    strata = _strata(items)
+    members: dict[str, list[int]] = {}
+    for place, item in enumerate(items):
+        members.setdefault(strata[item.gold[0]] if item.gold else "", []).append(place)
+    turns: list[tuple[float, bytes, int]] = []
+    for places in members.values():
+        places.sort(key=lambda place: (hashes[place], place))
+        turns += [
+            ((number + 0.5) / len(places), hashes[place], place)
+            for number, place in enumerate(places)
+        ]
+    return [place for _, _, place in sorted(turns)]
 
 
 def _groups(items: Sequence[Item]) -> dict[str, list[Item]]:

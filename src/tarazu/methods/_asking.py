@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tarazu.methods._method import Knobs, knob
+from tarazu.methods._method import Choices, Knobs, Space, knob
+from tarazu.tasks._task import Task
 
 MEASURED = "tarazu's design: decided before any test item is scored"
 
@@ -68,3 +69,26 @@ class AnswerKnobs(Knobs):
     )
     """Which score decides: sum of log-probabilities, mean per token, or against a content-free
     prompt."""
+
+
+def search_wording(task: Task, knobs: AnswerKnobs) -> Space:
+    """Return the space of a prompt without training: its wording, and how labels are scored.
+
+    Args:
+        task: Whose templates are tried.
+        knobs: Without label words to score there is no score to choose.
+    """
+    space = {
+        "template": Choices(
+            tuple(task.templates),
+            "What training is for other methods, the choice of words is for a prompt",
+            "Zhao et al. 2021, arXiv 2102.09690 (accuracy moves by tens of points with the format)",
+        )
+    }
+    if task.kind == "classify" and knobs.answer != "generate":
+        space["label_score"] = Choices(
+            ("sum", "token", "calibrated"),
+            "A model prefers some words whatever is asked; which score mends it differs by model",
+            "Zhao et al. 2021, arXiv 2102.09690; Holtzman et al. 2021, arXiv 2104.08315",
+        )
+    return space

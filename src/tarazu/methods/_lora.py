@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from tarazu.methods._asking import AnswerKnobs
-from tarazu.methods._method import knob
+from tarazu.methods._method import Choices, Space, knob
+from tarazu.methods._search import THINKING, Scale, dropped_out, full_scale, trained
 from tarazu.models.info import ModelInfo
 from tarazu.tasks._task import Task
 
@@ -80,6 +81,24 @@ def supports_lora(info: ModelInfo | None, task: Task, knobs: Any) -> str | None:
     return (
         f"{info.name} is a {info.architecture} model, whose query and value projections are not "
         "known by name: set targets to all-linear or to a list of module names"
+    )
+
+
+def search_low_rank(info: ModelInfo, *, ranks: tuple[int, ...], source: str) -> Space:
+    """Return what LoRA and both ways of QLoRA search. Alpha is left out: it only scales the rate.
+
+    Args:
+        info: The model.
+        ranks: Ranks to try.
+        source: Where ranks and dropout come from.
+    """
+    scale: Scale = full_scale(info).times(10)
+    return trained(
+        scale,
+        "Ten times full fine-tuning's, whatever the rank",
+        THINKING,
+        r=Choices(ranks, "Quality is said to hardly change with rank: to be seen here", source),
+        dropout=dropped_out(source),
     )
 
 

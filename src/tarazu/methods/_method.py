@@ -56,6 +56,56 @@ class Default:
 
 
 @dataclass(frozen=True)
+class Range:
+    """Numbers that are searched, from one end to the other.
+
+    Attributes:
+        low: Lower end.
+        high: Upper end.
+        reason: Why this range.
+        source: Paper, documentation or measurement behind it.
+        log: Search evenly on a logarithmic scale.
+    """
+
+    low: float
+    high: float
+    reason: str
+    source: str
+    log: bool = False
+
+    def at(self, place: float) -> float:
+        """Return the number at a place in [0, 1), rounded to three digits."""
+        if self.log:
+            value = self.low * (self.high / self.low) ** place
+        else:
+            value = self.low + (self.high - self.low) * place
+        return min(max(float(f"{value:.3g}"), self.low), self.high)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Values that are searched.
+
+    Attributes:
+        values: The values, in an order that means something where there is one.
+        reason: Why these.
+        source: Paper, documentation or measurement behind them.
+    """
+
+    values: tuple[Any, ...]
+    reason: str
+    source: str
+
+    def at(self, place: float) -> Any:
+        """Return the value at a place in [0, 1): all have an equal share of it."""
+        return self.values[min(int(place * len(self.values)), len(self.values) - 1)]
+
+
+Space = Mapping[str, Range | Choices]
+"""What is searched, by the name of a knob or a training setting."""
+
+
+@dataclass(frozen=True)
 class ExplainContext:
     """What an explanation may refer to.
 
@@ -122,6 +172,11 @@ def everything(info: ModelInfo | None, task: Task, knobs: Any) -> str | None:
     return None
 
 
+def search_nothing(info: ModelInfo | None, task: Task, knobs: Any) -> Space:
+    """Search nothing; the method says why (`Method.nothing_to_tune`)."""
+    return {}
+
+
 def default_reading(info: ModelInfo, task: Task, knobs: Any) -> ReadingName:
     """Encoders answer by a head over classes or spans, decoders in words."""
     if info.kind == "decoder":
@@ -156,6 +211,10 @@ class Method:
         seeded: Whether a seed changes anything under these knobs; if not, one run is enough.
         defaults: Training settings of the method for a model, each with reason and source; names
             are the fields of `tarazu.record.spec.TrainingSpec`.
+        search: What is tuned: knobs and training settings, each with a range or some values on the
+            scale that is right for this method. Takes model, task and knobs, because a knob that is
+            given may leave another without meaning.
+        nothing_to_tune: Why there is no setting to search, for a method without any.
         supports: Why a model or task cannot be used (a sentence), or None when it can.
         reading: How the answer is read from the model.
         four_bit: Whether the base is loaded in 4 bits (NF4).
@@ -182,6 +241,8 @@ class Method:
     trains: bool = True
     seeded: Callable[[Any], bool] = lambda knobs: True
     defaults: Callable[[ModelInfo, Task], Mapping[str, Default]] = lambda info, task: {}
+    search: Callable[[ModelInfo | None, Task, Any], Space] = search_nothing
+    nothing_to_tune: Text | None = None
     supports: Callable[[ModelInfo | None, Task, Any], str | None] = everything
     reading: Callable[[ModelInfo, Task, Any], ReadingName] = default_reading
     four_bit: bool = False
@@ -193,3 +254,8 @@ class Method:
     primary_variant: str = "main"
     predict: Callable[[FitContext], list[Prediction]] | None = None
     cite: tuple[str, ...] = field(default=())
+
+    @property
+    def learns(self) -> bool:
+        """Whether the training split reaches its answers: as weights, demonstrations or counts."""
+        return self.trains or self.demonstrations is not None or self.predict is not None

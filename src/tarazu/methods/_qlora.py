@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from tarazu.methods._lora import LoraKnobs, supports_lora
-from tarazu.methods._method import Default, knob
+from tarazu.methods._lora import LoraKnobs, search_low_rank, supports_lora
+from tarazu.methods._method import Default, Space, knob
 from tarazu.methods._training import common
 from tarazu.models.info import ModelInfo
 from tarazu.tasks._task import Task
@@ -40,3 +40,10 @@ def defaults(info: ModelInfo, task: Task) -> Mapping[str, Default]:
         f"{QLORA}, appendix B.2, table 9",
     )
     return common(info, task, learning_rate=rate)
+
+
+def search(info: ModelInfo | None, task: Task, knobs: Any) -> Space:
+    """Search as LoRA does, but always on all linear layers: 4-bit weights need them."""
+    assert info is not None
+    source = f"{QLORA}, appendix A.1 (dropout 0, 0.05, 0.1; ranks 8 to 256 alike)"
+    return search_low_rank(info, ranks=(8, 16, 32, 64), source=source)

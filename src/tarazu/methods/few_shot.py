@@ -10,10 +10,18 @@ from typing import Literal
 from tarazu.data.item import Item
 from tarazu.data.leakage import normalised_item
 from tarazu.errors import bad
-from tarazu.methods._asking import AnswerKnobs
+from tarazu.methods._asking import AnswerKnobs, search_wording
 from tarazu.methods._explain import fill, join, numbers_of
-from tarazu.methods._method import Demonstrations, ExplainContext, Method, knob
+from tarazu.methods._method import (
+    Choices,
+    Demonstrations,
+    ExplainContext,
+    Method,
+    Space,
+    knob,
+)
 from tarazu.methods.zero_shot import needs_decoder
+from tarazu.models.info import ModelInfo
 from tarazu.tasks._task import Task
 from tarazu.text import Text
 
@@ -35,6 +43,13 @@ class FewShotKnobs(AnswerKnobs):
     )
     """``random``; ``balanced`` over classes; ``similar`` to the item by TF-IDF (Liu et al. 2022,
     arXiv 2101.06804, with sparse vectors)."""
+    draw: int | None = knob(
+        None,
+        ge=0,
+        reason="Every seed draws its own demonstrations, so that their luck shows as spread",
+        source="Lu et al. 2022, arXiv 2104.08786 (choice and order matter a lot)",
+    )
+    """Which draw of demonstrations and their order is used, whatever the seed; null: the seed's."""
 
 
 def _text(item: Item) -> str:
@@ -109,7 +124,7 @@ def demonstrations(
         knobs: How many, and how they are chosen.
         task: The task.
         train: The training split.
-        seed: Of the choice and the order.
+        seed: Of the choice and the order, unless the knobs name a draw.
 
     Raises:
         BadInput: There are too few training items, or too few that do not give an item away.
@@ -117,23 +132,46 @@ def demonstrations(
     if knobs.k > len(train):
         rule = f"few-shot can show at most the {len(train)} training items that there are"
         raise bad("few-shot, k", rule, knobs.k, "Lower k, or use more training items.")
+    seed = seed if knobs.draw is None else knobs.draw
     order = list(train)
     random.Random(seed).shuffle(order)
+    drawn = f"seed {seed}" if knobs.draw is None else f"draw {seed}, whatever the seed"
     if knobs.select == "similar":
         chosen = _similar(order, knobs.k)
         how = f"the {knobs.k} training items most similar to the item (TF-IDF cosine), nearest last"
     elif knobs.select == "balanced":
         chosen = _fixed(_balanced(order, task.labels), knobs.k)
-        how = f"{knobs.k} training items at random, classes in turn (seed {seed})"
+        how = f"{knobs.k} training items at random, classes in turn ({drawn})"
     else:
         chosen = _fixed(order, knobs.k)
-        how = f"{knobs.k} training items at random (seed {seed}), the same for all items"
+        how = f"{knobs.k} training items at random ({drawn}), the same for all items"
     return Demonstrations(chosen.choose, chosen.fixed, how)
 
 
 def draws(knobs: FewShotKnobs) -> bool:
     """Say whether anything is drawn: the demonstrations, or the answer's words."""
-    return knobs.select != "similar" or knobs.decode.temperature > 0
+    drawn = knobs.select != "similar" and knobs.draw is None
+    return drawn or knobs.decode.temperature > 0
+
+
+def search(info: ModelInfo | None, task: Task, knobs: FewShotKnobs) -> Space:
+    """Search wording and label score, and the demonstrations: how many, how chosen, which."""
+    matters = "Lu et al. 2022, arXiv 2104.08786 (choice and order matter a lot)"
+    ways = ("random", "balanced", "similar") if task.labels else ("random", "similar")
+    space = {
+        **search_wording(task, knobs),
+        "k": Choices(
+            (1, 2, 4, 8),
+            "More demonstrations help until they push the item's own text out of the context",
+            "Brown et al. 2020, arXiv 2005.14165, figure 1.2",
+        ),
+        "select": Choices(ways, "Similar ones tell more, balanced ones suggest no class", matters),
+    }
+    if knobs.select != "similar":
+        space["draw"] = Choices(
+            (None, *range(1, 8)), "Seven draws of demonstrations in their order", matters
+        )
+    return space
 
 
 EXPLANATION = Text(
@@ -229,6 +267,7 @@ METHOD = Method(
     knobs=FewShotKnobs,
     trains=False,
     seeded=draws,
+    search=search,
     supports=needs_decoder,
     demonstrations=demonstrations,
     cite=("Brown et al. 2020, arXiv 2005.14165", "Lu et al. 2022, arXiv 2104.08786"),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tarazu.methods._asking import AnswerKnobs
 from tarazu.methods._explain import SHARED_BASE, join, numbers_of
-from tarazu.methods._method import Default, ExplainContext, Method
+from tarazu.methods._method import Default, ExplainContext, Method, Space
+from tarazu.methods._search import FULL_SOURCE, full_scale, trained
 from tarazu.methods._training import BERT, common
 from tarazu.models.info import ModelInfo
 from tarazu.tasks._task import Task
@@ -31,6 +32,13 @@ def _rate(width: int) -> float:
     if width >= 1024:
         return 2e-5
     return 5e-5 if width >= 512 else 1e-4
+
+
+def search(info: ModelInfo | None, task: Task, knobs: Any) -> Space:
+    """Search the learning rate around what is known to work, and the batch size."""
+    assert info is not None
+    reason = "Every pretrained weight moves: above it training falls apart, below it stands still"
+    return trained(full_scale(info), reason, FULL_SOURCE)
 
 
 def attach(learner: Learner, knobs: Any) -> None:
@@ -111,6 +119,7 @@ METHOD = Method(
     explain=explain,
     knobs=AnswerKnobs,
     defaults=defaults,
+    search=search,
     attach=attach,
     deployed=deployed,
     cite=("Devlin et al. 2019, arXiv 1810.04805", "Howard and Ruder 2018, arXiv 1801.06146"),

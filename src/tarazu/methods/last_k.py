@@ -9,7 +9,8 @@ from pydantic import model_validator
 
 from tarazu.methods._asking import AnswerKnobs
 from tarazu.methods._explain import SHARED_BASE, enumerated, fill, join, numbers_of
-from tarazu.methods._method import Default, ExplainContext, Method, knob
+from tarazu.methods._method import Choices, Default, ExplainContext, Method, Space, knob
+from tarazu.methods._search import FULL_SOURCE, full_scale, trained
 from tarazu.methods._training import BERT, common
 from tarazu.models.info import ModelInfo
 from tarazu.tasks._task import Task
@@ -69,6 +70,21 @@ def defaults(info: ModelInfo, task: Task) -> Mapping[str, Default]:
         1e-4, "Fewer weights move than in full fine-tuning, so each may move further", BERT
     )
     return common(info, task, learning_rate=rate)
+
+
+def search(info: ModelInfo | None, task: Task, knobs: LastKKnobs) -> Space:
+    """Search the learning rate, and how many layers are trained unless they are named."""
+    assert info is not None
+    more = {}
+    if knobs.layers is None:
+        numbers = {1, 2, info.layers // 4, info.layers // 2}
+        more["k"] = Choices(
+            tuple(sorted(k for k in numbers if 1 <= k <= info.layers)),
+            "From one layer to half of them; with all it would be full fine-tuning",
+            "Lee et al. 2019, arXiv 1911.03090",
+        )
+    reason = "Twice full fine-tuning's: fewer weights move, so each may move further"
+    return trained(full_scale(info).times(2), reason, FULL_SOURCE, **more)
 
 
 def attach(learner: Learner, knobs: LastKKnobs) -> None:
@@ -172,6 +188,7 @@ METHOD = Method(
     explain=explain,
     knobs=LastKKnobs,
     defaults=defaults,
+    search=search,
     supports=supports,
     attach=attach,
     cite=("Lee et al. 2019, arXiv 1911.03090",),

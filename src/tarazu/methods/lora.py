@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from tarazu.methods._explain import SHARED_BASE, fill, join, numbers_of
 from tarazu.methods._explain_low_rank import low_rank_costs, low_rank_example
-from tarazu.methods._lora import LoraKnobs, inject, supports_lora
-from tarazu.methods._method import Default, ExplainContext, Method
+from tarazu.methods._lora import LoraKnobs, inject, search_low_rank, supports_lora
+from tarazu.methods._method import Choices, Default, ExplainContext, Method, Space
+from tarazu.methods._search import THINKING
 from tarazu.methods._training import LORA, common
 from tarazu.models.info import ModelInfo
 from tarazu.tasks._task import Task
@@ -22,6 +24,18 @@ def defaults(info: ModelInfo, task: Task) -> Mapping[str, Default]:
         f"{LORA} (4e-4 to 5e-4 on base models); Schulman et al. 2025, LoRA Without Regret",
     )
     return common(info, task, learning_rate=rate)
+
+
+def search(info: ModelInfo | None, task: Task, knobs: Any) -> Space:
+    """Search rate, rank, dropout, and whether all linear layers get an adapter."""
+    assert info is not None
+    targets = Choices(
+        ("query-value", "all-linear"),
+        "Query and value are the paper's choice; adapters in the MLP are said to matter more",
+        f"Hu et al. 2021, arXiv 2106.09685, table 5; {THINKING}",
+    )
+    space = search_low_rank(info, ranks=(2, 4, 8, 16, 32), source=f"{LORA}; section 7.2")
+    return {**space, "targets": targets}
 
 
 EXPLANATION = Text(
@@ -120,6 +134,7 @@ METHOD = Method(
     explain=explain,
     knobs=LoraKnobs,
     defaults=defaults,
+    search=search,
     supports=supports_lora,
     attach=inject,
     cite=("Hu et al. 2021, arXiv 2106.09685",),

@@ -127,6 +127,10 @@ METHOD = Method(
         fa="همیشه پرتکرارترین پاسخ داده‌های آموزش را می‌دهد.",
     ),
     explain=explain,
+    nothing_to_tune=Text(
+        "The commonest answer is counted: there is nothing to choose.",
+        "پرتکرارترین پاسخ شمرده می‌شود و چیزی برای برگزیدن نیست.",
+    ),
     needs_model="no",
     trains=False,
     predict=predict,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tarazu.methods._asking import AnswerKnobs
 from tarazu.methods._explain import fill, join, numbers_of
-from tarazu.methods._method import Default, ExplainContext, Method, knob
+from tarazu.methods._method import Choices, Default, ExplainContext, Method, Range, Space, knob
+from tarazu.methods._search import Scale, trained
 from tarazu.methods._training import common
 from tarazu.models.info import ModelInfo
 from tarazu.tasks._task import Task
@@ -52,6 +53,28 @@ def defaults(info: ModelInfo, task: Task) -> Mapping[str, Default]:
         "google-research/prompt-tuning#297; peft#2642; peft method_comparison",
     )
     return common(info, task, learning_rate=rate)
+
+
+def search(info: ModelInfo | None, task: Task, knobs: Any) -> Space:
+    """Search rates of the prompt's own scale, and the number of virtual tokens.
+
+    A new head has a rate of its own here: at a soft prompt's rates it would fall apart.
+    """
+    assert info is not None
+    more: dict[str, Range | Choices] = {}
+    if info.kind == "encoder":
+        more["head_learning_rate"] = Range(
+            1e-4, 1e-2, "A head's scale, which is far below a soft prompt's", "tarazu's design",
+            log=True,
+        )  # fmt: skip
+    more["virtual_tokens"] = Choices(
+        (5, 10, 20, 50),
+        "From very few to where gains have levelled off",
+        "Lester et al. 2021, arXiv 2104.08691, figure 3 (1 to 150)",
+    )
+    reason = "Soft prompts look broken below it: up to a thousand times full fine-tuning's"
+    source = "google-research/prompt-tuning#297 (0.3); fms-hf-tuning#103 (3e-2); peft#2642"
+    return trained(Scale(1e-3, 3e-1), reason, source, **more)
 
 
 def attach(learner: Learner, knobs: PTuningKnobs) -> None:
@@ -163,6 +186,7 @@ METHOD = Method(
     explain=explain,
     knobs=PTuningKnobs,
     defaults=defaults,
+    search=search,
     attach=attach,
     deployed=deployed,
     cite=(PAPER,),

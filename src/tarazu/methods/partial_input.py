@@ -11,7 +11,7 @@ from tarazu.data.item import Item, Prediction
 from tarazu.methods import full, tfidf
 from tarazu.methods._asking import AnswerKnobs
 from tarazu.methods._explain import fill, join, numbers_of
-from tarazu.methods._method import ExplainContext, FitContext, Method, knob
+from tarazu.methods._method import Choices, ExplainContext, FitContext, Method, Space, knob
 from tarazu.methods.majority import commonest_answer
 from tarazu.models.info import ModelInfo
 from tarazu.tasks._task import Task
@@ -51,6 +51,17 @@ def supports(info: ModelInfo | None, task: Task, knobs: Any) -> str | None:
             "name a decoder, or no model"
         )
     return full.METHOD.supports(info, task, knobs)
+
+
+def search(info: ModelInfo | None, task: Task, knobs: Any) -> Space:
+    """Search as the method does that it is with the rest of the input."""
+    if info is not None:
+        return full.search(info, task, knobs)
+    if task.kind == "extract" and kept(task, knobs) != "context":
+        # The answer of the most similar question: there is nothing but its features.
+        reason, source = "Words, pairs, triples", "As for tfidf on labels"
+        return {"ngrams": Choices((1, 2, 3), reason, source)}
+    return tfidf.search(info, task, knobs)
 
 
 def view(item: Item, task: Task, knobs: Any) -> Item:
@@ -169,6 +180,7 @@ METHOD = Method(
     knobs=PartialInputKnobs,
     needs_model="optional",
     defaults=full.defaults,
+    search=search,
     supports=supports,
     attach=full.attach,
     deployed=full.deployed,

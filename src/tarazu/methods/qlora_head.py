@@ -8,7 +8,7 @@ from tarazu.methods._explain import fill, join, numbers_of
 from tarazu.methods._explain_low_rank import four_bit, low_rank_costs
 from tarazu.methods._lora import inject
 from tarazu.methods._method import ExplainContext, Method, ReadingName
-from tarazu.methods._qlora import QLORA, QloraKnobs, defaults, supports_decoder
+from tarazu.methods._qlora import QLORA, QloraKnobs, defaults, search, supports_decoder
 from tarazu.models.info import ModelInfo
 from tarazu.tasks._task import Task
 from tarazu.text import Text
@@ -113,6 +113,7 @@ METHOD = Method(
     explain=explain,
     knobs=QloraKnobs,
     defaults=defaults,
+    search=search,
     supports=supports,
     reading=reading,
     four_bit=True,

@@ -10,7 +10,7 @@ from tarazu.methods._explain import fill, join, numbers_of
 from tarazu.methods._explain_low_rank import four_bit, low_rank_costs
 from tarazu.methods._lora import inject
 from tarazu.methods._method import ExplainContext, Method, Variant, knob
-from tarazu.methods._qlora import QLORA, QloraKnobs, defaults, supports_decoder
+from tarazu.methods._qlora import QLORA, QloraKnobs, defaults, search, supports_decoder
 from tarazu.text import Text
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ METHOD = Method(
     explain=explain,
     knobs=QloraTextKnobs,
     defaults=defaults,
+    search=search,
     supports=supports_decoder,
     four_bit=True,
     attach=inject,

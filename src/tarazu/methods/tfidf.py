@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from tarazu.data.item import Item, Prediction
 from tarazu.methods._explain import fill, join
-from tarazu.methods._method import ExplainContext, FitContext, Knobs, Method, knob
+from tarazu.methods._method import (
+    Choices,
+    ExplainContext,
+    FitContext,
+    Knobs,
+    Method,
+    Range,
+    Space,
+    knob,
+)
 from tarazu.methods._span_features import find_words
 from tarazu.methods._tfidf_spans import predict_spans
 from tarazu.methods.majority import FLOOR
 from tarazu.methods.majority import predict as predict_majority
+from tarazu.models.info import ModelInfo
+from tarazu.tasks._task import Task
 from tarazu.text import Text
 
 SKLEARN = "scikit-learn documentation, LogisticRegression (default)"
@@ -48,6 +60,29 @@ class TfidfKnobs(Knobs):
         "against 34.7 %)",
     )
     """Span tasks: wrong candidates per training question."""
+
+
+def search(info: ModelInfo | None, task: Task, knobs: Any) -> Space:
+    """Search the penalty, and the features: runs of words, or the length of candidates."""
+    space: dict[str, Range | Choices] = {
+        "c": Range(
+            1e-2, 1e2, "Two orders of magnitude to both sides of the default",
+            "scikit-learn documentation, LogisticRegressionCV (logarithmic grid)", log=True,
+        )
+    }  # fmt: skip
+    if task.kind == "extract":
+        space["max_words"] = Choices(
+            (4, 6, 8, 12),
+            "Longer candidates reach more answers, and bring more wrong ones",
+            "Lengths of answers in SQuAD v1.1",
+        )
+    else:
+        space["ngrams"] = Choices(
+            (1, 2, 3),
+            "Words, pairs, triples",
+            "Wang and Manning 2012, Baselines and Bigrams (ACL), section 4",
+        )
+    return space
 
 
 def predict(context: FitContext) -> list[Prediction]:
@@ -178,6 +213,7 @@ METHOD = Method(
     ),
     explain=explain,
     knobs=TfidfKnobs,
+    search=search,
     needs_model="no",
     trains=False,
     predict=predict,

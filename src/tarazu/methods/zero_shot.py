@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tarazu.methods._asking import AnswerKnobs
+from tarazu.methods._asking import AnswerKnobs, search_wording
 from tarazu.methods._explain import fill, join, numbers_of
-from tarazu.methods._method import ExplainContext, Method
+from tarazu.methods._method import ExplainContext, Method, Space
 from tarazu.models.info import ModelInfo
 from tarazu.tasks._task import Task
 from tarazu.text import Text
@@ -19,6 +19,11 @@ def needs_decoder(info: ModelInfo | None, task: Task, knobs: Any) -> str | None:
     if knobs.answer == "score" and task.kind == "extract":
         return "there are no label words to score in a span task: set answer to generate"
     return None
+
+
+def search(info: ModelInfo | None, task: Task, knobs: AnswerKnobs) -> Space:
+    """Search the wording, and how labels are scored: nothing else can be chosen."""
+    return search_wording(task, knobs)
 
 
 def draws(knobs: AnswerKnobs) -> bool:
@@ -106,6 +111,7 @@ METHOD = Method(
     knobs=AnswerKnobs,
     trains=False,
     seeded=draws,
+    search=search,
     supports=needs_decoder,
     cite=("Brown et al. 2020, arXiv 2005.14165",),
 )

@@ -42,12 +42,15 @@ def content_key(spec: RunSpec) -> str:
     """Return the content key of a run: 64 hexadecimal digits.
 
     The study's name and the entry's name are not part of it, nor is *who* chose a value: the same
-    run asked for elsewhere is the same run.
+    run asked for elsewhere is the same run. Nor are the other sizes of a data-size axis.
     """
-    value = spec.model_dump(mode="json", exclude={"study", "entry", "settings", "model"})
+    names = {"study", "entry", "settings", "model", "train_sizes"}
+    value = spec.model_dump(mode="json", exclude=names)
     value["settings"] = {name: setting.value for name, setting in spec.settings.items()}
     if spec.model_spec is not None:
         # The files identify the model; where they were fetched from does not.
         value["model_spec"] = {"kind": spec.model_spec.kind, "pooling": spec.model_spec.pooling}
     value["data"] = {"seed": spec.data.seed}
+    if spec.share == 1:  # a whole run is the same whether or not others are stopped early
+        del value["share"]
     return sha256_text(canonical_json(value))

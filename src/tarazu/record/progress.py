@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from tarazu.record.record import RunRecord
 
@@ -17,12 +17,14 @@ class PlannedRun:
         entry: Id of the entry.
         finished: Already done with the same content key: it will be skipped.
         work: Rough cost in arbitrary units, for the remaining time of the whole study.
+        stage: A trial of tuning, or a final run.
     """
 
     label: str
     entry: str
     finished: bool
     work: float
+    stage: Literal["trial", "final"] = "final"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,10 @@ class Listener(Protocol):
     """Hears what happens. All calls come from the study's own thread."""
 
     def planned(self, runs: list[PlannedRun]) -> None:
-        """All runs of the study, in the order in which they will be made."""
+        """All runs of the study, in the order in which they will be made.
+
+        Called a second time when a budget in seconds has been turned into a number of trials.
+        """
 
     def started(self, index: int) -> None:
         """Run number `index` of the plan has begun."""
@@ -56,6 +61,9 @@ class Listener(Protocol):
 
     def finished(self, index: int, record: RunRecord) -> None:
         """Run number `index` is done or failed; skipped runs come here too."""
+
+    def dropped(self, index: int) -> None:
+        """Run number `index` of the plan will not be made: too few trials came so far."""
 
     def note(self, message: str) -> None:
         """Something worth a line, such as leakage between splits or a download."""
@@ -74,6 +82,9 @@ class Silent:
         """Ignore."""
 
     def finished(self, index: int, record: RunRecord) -> None:
+        """Ignore."""
+
+    def dropped(self, index: int) -> None:
         """Ignore."""
 
     def note(self, message: str) -> None:

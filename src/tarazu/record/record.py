@@ -124,6 +124,52 @@ class Attribution(_Part):
     data_source: str | None = None
 
 
+class Searched(_Part):
+    """What was tried for one setting: a range, or some values."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    """Whether the range is searched evenly on a logarithmic scale."""
+    values: list[Any] | None = None
+    """The values tried, where it is no range."""
+    reason: str
+    source: str
+
+
+class Trial(_Part):
+    """One setting tried on validation items; it never sees a test item."""
+
+    number: int
+    """0 is the method's default settings; the others follow the quasi-random sequence."""
+    rung: int
+    """Counted from 1. The better half of a rung goes on to the next one."""
+
+
+class Tuned(_Part):
+    """How the settings of a final run were chosen."""
+
+    budget: int
+    """Trials that every entry of the study has."""
+    trials: int
+    """Trials made for this entry: fewer when there are fewer settings to try, 0 for nothing."""
+    seed: int
+    """Of the sequence of settings, and of the training of every trial."""
+    winner: int | None = None
+    """Number of the trial whose settings are used; None: no trial came to an end, or none was
+    made."""
+    score: float | None = None
+    """The winner's primary metric over all validation items, trained to the end."""
+    searched: dict[str, Searched] = {}
+    """The settings that were searched, by name."""
+    fixed: list[str] = []
+    """Settings that the method would search, but that the study fixes."""
+    nothing: dict[str, str] = {}
+    """Why nothing was searched, by language; empty when something was."""
+    keys: list[str] = []
+    """Content keys of the trials, all rungs, in the order in which they were made."""
+
+
 class RunRecord(_Part):
     """Everything about one run."""
 
@@ -131,7 +177,14 @@ class RunRecord(_Part):
     key: str
     status: Literal["done", "failed"]
     error: str | None = None
+    fault: Literal["settings", "process"] | None = None
+    """Where a failure lies: in what was asked for (it would fail again), or in a process that
+    died."""
     stage: Literal["trial", "final"] = "final"
+    trial: Trial | None = None
+    """Of a run of stage ``trial``."""
+    tuned: Tuned | None = None
+    """Of a final run; None when the study asks for no tuning."""
     entry: str
     method: str
     family: str = ""
@@ -139,8 +192,8 @@ class RunRecord(_Part):
     task: str
     labels: list[str] = []
     """The task's labels in the order of a prediction's scores; empty when answers are spans."""
-    primary_metric: str = "accuracy"
-    """The per-item metric by which methods are compared."""
+    primary_metric: str = ""
+    """The per-item metric by which methods are compared; empty in records that did not know it."""
     seed: int
     seeded: bool = True
     """Whether another seed could give another result; if not, one run is all there is to know."""

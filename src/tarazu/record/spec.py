@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from tarazu.text import Language
 
@@ -53,8 +60,10 @@ Amount = PositiveInt | float
 class SampleSpec(Spec):
     """How much of each split is used; absent means all."""
 
-    train: Amount | None = None
-    """Rows of the training split, or a fraction such as 0.1."""
+    train: Amount | list[Amount] | None = None
+    """Rows of the training split, or a fraction such as 0.1. A list such as ``[100, 300, 1000]``
+    trains every method at each size, each sample within the next; the largest stands for the
+    method in the table."""
     validation: Amount | None = None
     """Rows of the validation split, or a fraction."""
     test: Amount | None = None
@@ -62,9 +71,12 @@ class SampleSpec(Spec):
 
     @field_validator("train", "validation", "test")
     @classmethod
-    def _fraction_or_rows(cls, value: Amount | None) -> Amount | None:
-        if isinstance(value, float) and not 0 < value <= 1:
-            raise ValueError("must be a number of rows, or a fraction above 0 and at most 1")
+    def _fraction_or_rows(cls, value: Amount | list[Amount] | None) -> Amount | list[Amount] | None:
+        for amount in value if isinstance(value, list) else [value]:
+            if isinstance(amount, float) and not 0 < amount <= 1:
+                raise ValueError("must be a number of rows, or a fraction above 0 and at most 1")
+        if isinstance(value, list) and (not value or len(set(value)) < len(value)):
+            raise ValueError("must name at least one size, and each once")
         return value
 
 
@@ -88,7 +100,11 @@ class DataSpec(Spec):
     seed: int = 0
     """Seed of splitting and sampling, recorded; the same for all methods and seeds of a study."""
     leakage: Literal["report", "drop", "refuse"] = "report"
-    """What happens to training rows that also stand in a test split or share its groups."""
+    """What happens to training and validation rows that also stand in a test split or share its
+    groups, and to training rows that stand in or share groups with validation."""
+    near_duplicates: float | None = Field(default=0.8, ge=0.5, le=1)
+    """Jaccard similarity from which a row counts as standing in another split, too, although it is
+    not the same word for word; null looks for equal rows only."""
 
 
 class TrainingSpec(Spec):
@@ -154,6 +170,29 @@ class ReportSpec(Spec):
     """``redacted`` leaves the text of the data set out and shows item ids instead."""
 
 
+class TuningSpec(Spec):
+    """How many settings of every entry are tried. They are judged on validation items alone."""
+
+    trials: PositiveInt | None = Field(default=None, le=1000)
+    """Trials of every entry; the first one is the method's default settings."""
+    seconds: float | None = Field(default=None, gt=0)
+    """Instead of `trials`: about how long all trials of the study may take together. One trial of
+    every entry is measured, and the number of trials that follows is recorded and kept."""
+    sampler: Literal["qmc"] = "qmc"
+    """A scrambled Sobol sequence, addressed by the number of the trial."""
+    pruning: bool = True
+    """Stop the worse half of the trials after a quarter, and again after half, of their updates."""
+    seed: int = 1000
+    """Of the sequence, and of the training of every trial. It must not be one of the study's
+    seeds: a final run would repeat the run that was chosen, luck included."""
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> TuningSpec:
+        if (self.trials is None) == (self.seconds is None):
+            raise ValueError("must give either 'trials' or 'seconds'")
+        return self
+
+
 class StudySpec(Spec):
     """One study: which methods are compared on which task, with which models and data."""
 
@@ -173,8 +212,8 @@ class StudySpec(Spec):
     """Entries: what is compared. ``method:`` defaults to the key."""
     seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
     """One run per entry, model and seed."""
-    tuning: None = None
-    """Hyperparameter search; null means untuned, and the table says so."""
+    tuning: TuningSpec | None = None
+    """Hyperparameter search, equal for all entries; null means untuned, and the table says so."""
     compute: ComputeSpec = ComputeSpec()
     """Device, precision, threads."""
     comparison: ComparisonSpec = ComparisonSpec()
@@ -192,7 +231,7 @@ class Setting(Spec):
     """Why this value."""
     source: str
     """Paper, documentation or measurement behind the reason."""
-    chosen_by: Literal["default", "study", "entry", "command line"]
+    chosen_by: Literal["default", "study", "entry", "command line", "tuning"]
     """Who chose it."""
 
 
@@ -221,7 +260,18 @@ class RunSpec(Spec):
     data: DataSpec
     inputs: dict[str, str]
     """SHA-256 of the items of each split, in order."""
+    train_sizes: dict[int, str] = {}
+    """Where the study asks for several sizes of the training split: the SHA-256 of each sample by
+    its rows. The run's own is the one in `inputs`. Not part of the content key."""
     device: str
     dtype: str
     threads: int
     eval_batch_size: int
+    share: float = Field(default=1.0, gt=0, le=1)
+    """Share of the planned updates after which a trial stops; the schedule is that of the whole."""
+
+    @property
+    def train_rows(self) -> int | None:
+        """Training rows of this run where the study asks for several sizes, else None."""
+        sizes = {sha: rows for rows, sha in self.train_sizes.items()}
+        return sizes.get(self.inputs.get("train", ""))

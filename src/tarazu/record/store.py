@@ -4,8 +4,11 @@
 
     study.json                        the resolved study
     .place.json                       where the study file stands, for this machine only
+    tuning.json                       a budget in seconds as a number of trials, measured once
     runs/<entry>-s<seed>-<key>/       one run: record.json, predictions.parquet, artifacts/
     data/<sha>/items.parquet          the items, once per data set
+    data/<sha>/notes.json             what its splits share, and what else should be known of them
+    ledger.jsonl                      every scoring of its test sets (`tarazu.record.ledger`)
 
 Everything is built beside its place under a temporary name, synced to disk and renamed into place.
 What a killed process left under a temporary name is removed by the next one that writes.
@@ -135,12 +138,15 @@ class Store:
             (temporary / _RECORD).write_text(_as_text(record), encoding="utf-8")
         return record
 
-    def adopt(self, record: RunRecord, spec: RunSpec) -> RunRecord:
+    def adopt(self, record: RunRecord, spec: RunSpec, **parts: Any) -> RunRecord:
         """Keep a finished run under another entry's name as well: computed once, shown under both.
+
+        A run whose settings are now chosen by somebody else says so under its own name, too.
 
         Args:
             record: The finished run.
             spec: The run of the same content key as the other entry asks for it.
+            **parts: Other fields of `RunRecord` that belong to who asks, such as ``tuned``.
 
         Returns:
             The record under the other name.
@@ -148,21 +154,18 @@ class Store:
         Raises:
             BadInput: The folder cannot be written to; nothing is left half-written.
         """
-        adopted = record.model_copy(
-            update={
-                "entry": spec.entry,
-                "model": spec.model,
-                "spec": spec,
-                "hyperparameters": spec.settings,
-            }
-        )
-        source, place = self.run_folder(record), self.run_folder(adopted)
-        if place == source:
-            return record
+        mine = {"hyperparameters": spec.settings, **parts}
+        place = self.run_folder(record.model_copy(update={"entry": spec.entry}))
         if (place / _RECORD).is_file():
             present = _read_record(place / _RECORD)
-            if present.key == record.key and present.status == "done":
-                return present
+            if (present.key, present.status) == (record.key, record.status):
+                record = present
+                if all(getattr(present, name) == value for name, value in mine.items()):
+                    return present
+        source = self.run_folder(record)
+        adopted = record.model_copy(
+            update={"entry": spec.entry, "model": spec.model, "spec": spec, **mine}
+        )
         with self._whole(place) as temporary:
             shutil.copytree(source, temporary, dirs_exist_ok=True)
             (temporary / _RECORD).write_text(_as_text(adopted), encoding="utf-8")
@@ -189,13 +192,53 @@ class Store:
                 (temporary / file.name).write_bytes(to_bytes(table))
         return file
 
+    def write_data_notes(
+        self, inputs: Mapping[str, str], notes: Sequence[str], leakage: Mapping[str, Any]
+    ) -> None:
+        """Write what should be known of a data set beside its items.
+
+        Args:
+            inputs: SHA-256 of the items of each split.
+            notes: In words.
+            leakage: What the splits share, by item ids.
+        """
+        folder = self._data / data_id(inputs)
+        text = json.dumps({"notes": list(notes), **leakage}, ensure_ascii=False, indent=1) + "\n"
+        with told_plainly(self.folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_synced(folder / f"{_TEMPORARY}{uuid.uuid4().hex}", text, folder / "notes.json")
+
+    def read_data_notes(self, inputs: Mapping[str, str]) -> list[str]:
+        """Return what should be known of a data set, in words; nothing where it was not written."""
+        try:
+            text = (self._data / data_id(inputs) / "notes.json").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        notes: list[str] = json.loads(text)["notes"]
+        return notes
+
     def write_study(self, study: Mapping[str, Any]) -> None:
         """Write the resolved study as ``study.json``."""
-        text = json.dumps(study, ensure_ascii=False, indent=2) + "\n"
+        self._write_json("study.json", study)
+
+    def write_budget(self, budget: Mapping[str, Any]) -> None:
+        """Write how seconds were turned into a number of trials, as ``tuning.json``."""
+        self._write_json("tuning.json", budget)
+
+    def read_budget(self) -> dict[str, Any] | None:
+        """Return what `write_budget` wrote; None when it wrote nothing, or not what can be read."""
+        try:
+            budget = json.loads((self.folder / "tuning.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return budget if isinstance(budget, dict) else None
+
+    def _write_json(self, name: str, values: Mapping[str, Any]) -> None:
+        text = json.dumps(values, ensure_ascii=False, indent=2) + "\n"
         with told_plainly(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             temporary = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
-            write_synced(temporary, text, self.folder / "study.json")
+            write_synced(temporary, text, self.folder / name)
 
     def write_base(self, base: Path) -> None:
         """Remember the folder from which a study's relative paths start.
@@ -244,11 +287,17 @@ class Store:
         entry = entry.encode()[:160].decode(errors="ignore")  # a name has at most 255 bytes
         return self._runs / f"{entry}-s{record.seed}-{record.key[:12]}"
 
-    def find(self, key: str) -> RunRecord | None:
-        """Return the finished record of a content key; failed runs are not finished."""
+    def find(self, key: str, *, settled: bool = False) -> RunRecord | None:
+        """Return the finished record of a content key; failed runs are not finished.
+
+        Args:
+            key: The key.
+            settled: Return also a run that failed by its settings: it would fail again.
+        """
         for file in sorted(self._runs.glob(f"[!.]*-{key[:12]}/{_RECORD}")):
             record = _read_record(file)
-            if record.key == key and record.status == "done":
+            done = record.status == "done" or (settled and record.fault == "settings")
+            if record.key == key and done:
                 return record
         return None
 

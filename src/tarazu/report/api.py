@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tarazu.comparison.compare import Comparison, compare_all
 from tarazu.comparison.entries import current, in_study_order
+from tarazu.comparison.exposure import exposures
+from tarazu.comparison.failures import Failures, analyse
 from tarazu.comparison.outcomes import Outcomes, read_outcomes
 from tarazu.errors import bad
+from tarazu.record.ledger import FILE, read_ledgers
 from tarazu.record.record import RunRecord
 from tarazu.record.spec import ComparisonSpec
 from tarazu.record.store import Store
@@ -19,7 +22,8 @@ from tarazu.report.csv_report import csv_report
 from tarazu.report.json_report import json_report
 from tarazu.report.latex import latex
 from tarazu.report.markdown import markdown
-from tarazu.text import Language
+from tarazu.report.notes import data_notes, exposure_notes
+from tarazu.text import Language, Text
 
 if TYPE_CHECKING:
     from tarazu.report.html.source import Source
@@ -60,11 +64,32 @@ class Results:
         chosen = self.study.get("comparison", {})
         return compare_all(self.outcomes, ComparisonSpec.model_validate(chosen).margin)
 
+    @cached_property
+    def failures(self) -> list[Failures]:
+        """Who gets what wrong, by test split."""
+        by_design = {record.entry for record in self.records if record.method == "majority"}
+        language = self.records[0].spec.language
+        return [analyse(one, language=language, by_design=by_design) for one in self.outcomes]
+
+    @cached_property
+    def below(self) -> list[Text]:
+        """What stands below the table beside what the records say of themselves.
+
+        What is known of the data, and how often the test sets had been scored before: by runs that
+        the whole folder does not hold, even where some of its runs are shown.
+        """
+        known = [self.store.read_data_notes(r.spec.inputs) for r in current(self.records)]
+        scorings = read_ledgers([self.store.folder / FILE])
+        return [
+            *data_notes(note for notes in known for note in notes),
+            *exposure_notes(exposures(self.store.records(), scorings)),
+        ]
+
     def _repr_html_(self) -> str:
         """Show what won and the final table in a notebook."""
         from tarazu.report.html.fragment import html_fragment
 
-        return html_fragment(_source(self))
+        return html_fragment(_source(self, "en"))
 
 
 def read_results(folder: str | Path) -> Results:
@@ -90,7 +115,7 @@ def read_results(folder: str | Path) -> Results:
 
 def report_json(results: Results) -> str:
     """Return results as JSON."""
-    return json_report(results.records, results.comparisons)
+    return json_report(results.records, results.comparisons, results.below)
 
 
 def report_csv(results: Results) -> str:
@@ -100,7 +125,7 @@ def report_csv(results: Results) -> str:
 
 def report_latex(results: Results) -> str:
     """Return results as a LaTeX document."""
-    return latex(results.records, results.comparisons)
+    return latex(results.records, results.comparisons, results.below)
 
 
 def report_markdown(results: Results, *, redacted: bool = False, language: Language = "en") -> str:
@@ -116,6 +141,8 @@ def report_markdown(results: Results, *, redacted: bool = False, language: Langu
         results.comparisons,
         redacted=redacted or _asks_for_redaction(results),
         language=language,
+        below=results.below,
+        failures=results.failures,
     )
 
 
@@ -130,20 +157,27 @@ def report_html(results: Results, *, redacted: bool = False, language: Language 
     # Imported here: the libraries behind the page take longer to load than a table to print.
     from tarazu.report.html.page import html_page
 
-    return html_page(_source(results, redacted=redacted), language)
+    return html_page(_source(results, language, redacted=redacted), language)
 
 
-def _source(results: Results, *, redacted: bool = False) -> Source:
+def _source(results: Results, language: Language, *, redacted: bool = False) -> Source:
+    from tarazu.report.failures_view import failures_view
     from tarazu.report.html.source import Source
 
     first = next(iter(current(results.records)), results.records[0])
+    redacted = redacted or _asks_for_redaction(results)
     return Source(
         results.records,
         results.study,
-        redacted=redacted or _asks_for_redaction(results),
+        redacted=redacted,
         items=results.store.read_items(first) if results.store.has_items(first) else None,
         outcomes=results.outcomes,
         comparisons=results.comparisons,
+        below=results.below,
+        analyses={
+            one.outcomes.split: failures_view(one, redacted=redacted, language=language)
+            for one in results.failures
+        },
     )
 
 
@@ -188,5 +222,5 @@ def report(
 
     console = Console(width=_WIDTH, no_color=True, force_terminal=False)
     with console.capture() as capture:
-        console.print(FinalTable(results.records, results.comparisons))
+        console.print(FinalTable(results.records, results.comparisons, results.below))
     return capture.get()

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tarazu.report.numbers import NOTHING
 from tarazu.report.plain import markdown_inline, markdown_table, shorten
 
 _EXAMPLE_LENGTH = 300
@@ -62,6 +63,25 @@ class SplitCard:
 
 
 @dataclass(frozen=True)
+class OverlapCard:
+    """What stands in two splits, before anything was dropped or sampled.
+
+    Attributes:
+        split: The split that is learnt from, or a test split compared with itself.
+        held_out: The other split.
+        duplicates: Rows whose whole text stands in the other split, or repeats an earlier row.
+        near_duplicates: Rows that are nearly the same.
+        shared_groups: Other rows whose group stands in the other split; None within one split.
+    """
+
+    split: str
+    held_out: str
+    duplicates: int
+    near_duplicates: int
+    shared_groups: int | None
+
+
+@dataclass(frozen=True)
 class Example:
     """One item, to be looked at.
 
@@ -90,6 +110,8 @@ class DataCard:
         splits: Each split as it is used.
         examples: A few items.
         notes: What should be known, such as leakage between splits.
+        overlaps: What each two splits share, and what a test split repeats.
+        near_duplicates: Similarity from which rows are near duplicates; None: not looked for.
     """
 
     title: str
@@ -101,6 +123,8 @@ class DataCard:
     splits: tuple[SplitCard, ...]
     examples: tuple[Example, ...] = ()
     notes: tuple[str, ...] = ()
+    overlaps: tuple[OverlapCard, ...] = ()
+    near_duplicates: float | None = None
 
     def markdown(self) -> str:
         """Return the card as Markdown."""
@@ -122,6 +146,8 @@ class DataCard:
         ]
         if any(split.labels for split in self.splits):
             parts += ["## Label balance", self._balance()]
+        if self.overlaps:
+            parts += ["## Rows that stand in two splits, or twice in one", self._overlaps()]
         if self.examples:
             parts += ["## Examples", *map(_example, self.examples[:3])]
         if self.notes:
@@ -144,6 +170,22 @@ class DataCard:
                 numbers = [f"{length.mean:.1f}", f"{length.p95:,}", f"{length.maximum:,}"]
                 rows.append([markdown_inline(split.name), markdown_inline(name), *numbers])
         headings = ["split", "text", "mean", "95 % at most", "longest"]
+        return markdown_table(headings, rows, numeric={2, 3, 4})
+
+    def _overlaps(self) -> str:
+        near = self.near_duplicates
+        rows = []
+        for overlap in self.overlaps:
+            within = overlap.split == overlap.held_out
+            counts = [
+                f"{overlap.duplicates:,}",
+                f"{overlap.near_duplicates:,}" if near is not None else "not looked for",
+                f"{overlap.shared_groups:,}" if overlap.shared_groups is not None else NOTHING,
+            ]
+            other = "itself" if within else overlap.held_out
+            rows.append([markdown_inline(overlap.split), markdown_inline(other), *counts])
+        nearly = "nearly equal" if near is None else f"nearly equal (similarity ≥ {near:g})"
+        headings = ["rows of", "in", "equal", nearly, "share a group"]
         return markdown_table(headings, rows, numeric={2, 3, 4})
 
     def _balance(self) -> str:

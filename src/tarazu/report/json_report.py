@@ -5,22 +5,36 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from tarazu.comparison.costs import costs, fronts
 from tarazu.comparison.entries import EntryResult, entries
+from tarazu.comparison.sizes import break_even, learning_curves
 
 if TYPE_CHECKING:
     from tarazu.comparison.compare import Comparison, Pair
     from tarazu.record.record import RunRecord
+    from tarazu.text import Text
 
 
-def json_report(records: Sequence[RunRecord], comparisons: Sequence[Comparison] = ()) -> str:
-    """Return ``{"study", "runs", "entries", "comparisons", "groups"}`` as JSON.
+def json_report(
+    records: Sequence[RunRecord],
+    comparisons: Sequence[Comparison] = (),
+    below: Sequence[Text] = (),
+) -> str:
+    """Return results as JSON.
+
+    The keys are ``study``, ``runs``, ``entries``, ``comparisons``, ``groups``, ``sizes`` (a
+    learning curve per entry where there are several training sizes), ``break_even``, ``costs``,
+    ``fronts`` (entries that no other one beats without costing more) and ``notes``.
 
     Args:
         records: All records of a study.
         comparisons: Its entries held against each other.
+        below: What stands below the table beside what the records say.
     """
+    curves = learning_curves(records)
     report = {
         "study": records[0].spec.study if records else None,
         "runs": [record.model_dump(mode="json", by_alias=True) for record in records],
@@ -30,6 +44,11 @@ def json_report(records: Sequence[RunRecord], comparisons: Sequence[Comparison] 
         ],
         "comparisons": [_pair(pair, one.split) for one in comparisons for pair in one.pairs],
         "groups": [_groups(one) for one in comparisons],
+        "sizes": [asdict(curve) for curve in curves],
+        "break_even": [asdict(one) for one in break_even(curves)],
+        "costs": [asdict(one) for one in costs(records)],
+        "fronts": fronts(records),
+        "notes": [line.en for line in below],
     }
     return to_json(report)
 

@@ -20,6 +20,7 @@ from tarazu.report.plain import one_line
 if TYPE_CHECKING:
     from tarazu.comparison.compare import Comparison
     from tarazu.record.record import RunRecord
+    from tarazu.text import Text
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -68,12 +69,17 @@ def latex_inline(text: object) -> str:
     return _PATTERN.sub(lambda match: _SPECIAL[match[0]], one_line(text))
 
 
-def latex(records: Sequence[RunRecord], comparisons: Sequence[Comparison] = ()) -> str:
+def latex(
+    records: Sequence[RunRecord],
+    comparisons: Sequence[Comparison] = (),
+    below: Sequence[Text] = (),
+) -> str:
     """Return a document with the final table and the table of pairs of every test split.
 
     Args:
         records: All records of a study.
         comparisons: Its entries held against each other.
+        below: Further lines below the tables.
     """
     study = one_line(records[0].spec.study) if records else ""
     parts = [_PREAMBLE, rf"\section*{{{latex_inline(study)}}}"]
@@ -82,7 +88,7 @@ def latex(records: Sequence[RunRecord], comparisons: Sequence[Comparison] = ()) 
         parts += [_results(split, rows, comparison)]
         if comparison is not None and comparison.pairs:
             parts += [_pairs(comparison)]
-    if foot := footnotes(records):
+    if foot := [*footnotes(records), *below]:
         items = "\n".join(rf"\item {latex_inline(line.en)}" for line in foot)
         parts.append(f"\\begin{{itemize}}\n{items}\n\\end{{itemize}}")
     parts.append("\\end{document}\n")

@@ -11,16 +11,21 @@ from tarazu.comparison.entries import EntryResult, current, entries, metric_orde
 from tarazu.comparison.spread import Spread
 from tarazu.report.columns import best_rows, columns, splits
 from tarazu.report.compared import pairs_table, summary
+from tarazu.report.costs_view import costs_view
 from tarazu.report.dynamics import read_dynamics
 from tarazu.report.explanation import settings_table
+from tarazu.report.failures_view import failures_view
 from tarazu.report.notes import caption, footnotes
 from tarazu.report.numbers import NOTHING, loss, percent
 from tarazu.report.plain import markdown_inline, markdown_table, one_line
 from tarazu.report.prompts import prompt_text
-from tarazu.text import Language
+from tarazu.report.sizes import size_tables
+from tarazu.report.tuning import tuning_parts
+from tarazu.text import Language, Text
 
 if TYPE_CHECKING:
     from tarazu.comparison.compare import Comparison
+    from tarazu.comparison.failures import Failures
     from tarazu.record.record import RunRecord
 
 
@@ -30,6 +35,8 @@ def markdown(
     *,
     redacted: bool = False,
     language: Language = "en",
+    below: Sequence[Text] = (),
+    failures: Sequence[Failures] = (),
 ) -> str:
     """Return the report of a study as Markdown.
 
@@ -38,16 +45,25 @@ def markdown(
         comparisons: Its entries held against each other.
         redacted: Leave the text of the data set out; item ids stand for it.
         language: Language of the reading of the dynamics.
+        below: Further lines below the table.
+        failures: Who gets what wrong, by test split.
     """
     used = current(records)
     rows = entries(records)
     study = markdown_inline(records[0].spec.study) if records else ""
     task = markdown_inline(records[0].task) if records else ""
-    parts = [f"# {study}", f"Task: {task}", *_results(rows, records, comparisons, language)]
+    foot = [*footnotes(records), *below]
+    parts = [f"# {study}", f"Task: {task}", *_results(rows, foot, comparisons, language)]
     parts += _section("Every two entries", _pairs(comparisons))
+    parts += _section("Training sizes", size_tables(records))
+    parts += _section("Costs", costs_view(records, language))
+    for one in failures:
+        view = failures_view(one, redacted=redacted, language=language)
+        parts += _section(f"Failures on {markdown_inline(one.outcomes.split)}", view)
     parts += _section("Losses by epoch", _losses(used, language))
     parts += _section("Other forms of the trained models", _variants(rows))
     parts += _section("Prompts", _prompts(used, redacted))
+    parts += _section("Tuning", tuning_parts(records, language))
     parts += _section("Hyperparameters", _settings(used))
     parts += _section("What happened", _events(used))
     parts += _section("Running it again", _again(used))
@@ -60,11 +76,13 @@ def _section(title: str, parts: list[str]) -> list[str]:
 
 def _results(
     rows: list[EntryResult],
-    records: Sequence[RunRecord],
+    below: Sequence[Text],
     comparisons: Sequence[Comparison],
     language: Language,
 ) -> list[str]:
     parts = ["## Results"]
+    if not rows:
+        return [*parts, "No run is done."]
     for split, shown in splits(rows):
         comparison = leading(comparisons, split)
         kept = columns(shown, comparison)
@@ -80,7 +98,7 @@ def _results(
         parts += [markdown_table(headings, body, numeric), markdown_inline(caption(shown).en)]
         told = summary(comparison, language) if comparison is not None else []
         parts += ["\n".join(f"- {markdown_inline(line)}" for line in told)] if told else []
-    foot = "\n".join(f"- {markdown_inline(line.en)}" for line in footnotes(records))
+    foot = "\n".join(f"- {markdown_inline(line.en)}" for line in below)
     return [*parts, foot] if foot else parts
 
 

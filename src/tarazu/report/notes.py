@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from tarazu.comparison.entries import EntryResult, current, entries
+from tarazu.comparison.entries import EntryResult, current, entries, every_size, train_rows
+from tarazu.comparison.exposure import Exposure
 from tarazu.report.persian import isolated
 from tarazu.report.plain import one_line, shorten
 from tarazu.text import Text
@@ -19,6 +20,10 @@ _REASON_LENGTH = 160
 _TELLING = {
     "collapsed": Text("collapsed to one class", "همه را از یک دسته می‌داند"),
     "diverged": Text("diverged", "واگرا شده"),
+    "tuning": Text(
+        "no trial came to its end: default settings",
+        "هیچ آزمونی به پایان نرسید: تنظیم‌های پیش‌فرض",
+    ),
 }
 
 
@@ -89,7 +94,8 @@ def footnotes(records: Sequence[RunRecord]) -> list[Text]:
     used = current(records)
     return [
         *_protocol(shown),
-        *_older(records, used),
+        *_sizes(used),
+        *_older(records),
         *_unequal_items(used),
         *_contamination(used),
         *_attribution(used),
@@ -126,7 +132,26 @@ def _protocol(rows: list[EntryResult]) -> list[Text]:
         )
     ]
     done = [row for row in rows if row.seeds]
-    untuned = [one_line(row.entry) for row in done if not row.tuned]
+    nothing = dict.fromkeys(one_line(row.entry) for row in done if row.nothing_to_tune)
+    untuned = [one_line(row.entry) for row in done if not row.tuned and not row.nothing_to_tune]
+    if any(row.tuned for row in done):
+        counts = sorted({row.trials for row in done if row.tuned})
+        several = len(counts) > 1
+        fewer = " (fewer where there were fewer settings to try)" if several else ""
+        fewer_fa = " (کمتر، جایی که تنظیم‌های کمتری برای آزمودن بود)" if several else ""
+        found.append(
+            Text(
+                f"Tuned on validation: {counts[-1]:,} trials of every entry{fewer}.",
+                f"تنظیم‌شده روی اعتبارسنجی: {counts[-1]:,} آزمون برای هر روش{fewer_fa}.",
+            )
+        )
+    if nothing:
+        found.append(
+            Text(
+                f"Nothing to tune: {', '.join(nothing)}.",
+                f"بی چیزی برای تنظیم: {'، '.join(map(isolated, nothing))}.",
+            )
+        )
     if untuned and len(untuned) == len(done):
         found.append(
             Text(
@@ -156,8 +181,60 @@ def _protocol(rows: list[EntryResult]) -> list[Text]:
     return found
 
 
-def _older(records: Sequence[RunRecord], used: list[RunRecord]) -> list[Text]:
-    left_out = sum(record.stage == "final" for record in records) - len(used)
+def data_notes(notes: Iterable[str]) -> list[Text]:
+    """Return what is known of the data as lines below a table, each once.
+
+    Args:
+        notes: As they were written when the data were split.
+    """
+    lines = [one_line(note).rstrip(".") for note in dict.fromkeys(notes)]
+    return [Text(f"Data: {line}.", f"داده: {isolated(line)}.") for line in lines]
+
+
+def exposure_notes(exposures: Iterable[Exposure]) -> list[Text]:
+    """Say how often test sets had been scored before the runs of a study.
+
+    Args:
+        exposures: From `tarazu.comparison.exposure.exposures`.
+    """
+    found = []
+    for one in exposures:
+        who = [f"{one.studies} other {'study' if one.studies == 1 else 'studies'}"]
+        who = who if one.studies else []
+        who += ["other runs of this study"] if one.own else []
+        who_fa = [f"{one.studies} مطالعهٔ دیگر"] if one.studies else []
+        who_fa += ["اجراهای دیگر همین مطالعه"] if one.own else []
+        times = "once" if one.times == 1 else f"{one.times:,} times"
+        found.append(
+            Text(
+                f"Test set '{one_line(one.split)}' was scored {times} before, by "
+                f"{' and '.join(who)}: choices made after looking at it make its figures "
+                "optimistic.",
+                f"مجموعهٔ آزمون {isolated(one.split)} پیش از این {one.times:,} بار سنجیده شده بود، "
+                f"در {' و '.join(who_fa)}: آنچه پس از دیدن آن برگزیده شود عددهایش را خوش‌بینانه "
+                "می‌کند.",
+            )
+        )
+    return found
+
+
+def _sizes(used: list[RunRecord]) -> list[Text]:
+    several = [record for record in used if record.spec.train_sizes]
+    if not several:
+        return []
+    sizes = _listed(sorted({rows for record in several for rows in record.spec.train_sizes}))
+    largest = _listed(sorted({train_rows(record) for record in several}))
+    return [
+        Text(
+            f"Trained on {largest} rows, the largest of the sizes {sizes}.",
+            f"آموزش‌دیده روی {_persian_list(largest)} سطر، بزرگ‌ترینِ اندازه‌های "
+            f"{_persian_list(sizes)}.",
+        )
+    ]
+
+
+def _older(records: Sequence[RunRecord]) -> list[Text]:
+    left_out = sum(record.stage == "final" for record in records) - len(every_size(records))
     if not left_out:
         return []
     return [

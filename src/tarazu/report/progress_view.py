@@ -73,11 +73,13 @@ class ProgressView:
 
     def planned(self, runs: list[PlannedRun]) -> None:
         """Note the plan."""
-        self._runs = list(runs)
+        self._runs, self._over = list(runs), 0
         self._remaining = Remaining(runs)
         done = sum(run.finished for run in runs)
         skipped = f", {done} already done" if done else ""
-        self._say(f"{len(runs)} runs planned{skipped}")
+        trials = sum(run.stage == "trial" for run in runs)
+        of_tuning = f", {trials} of them trials" if trials else ""
+        self._say(f"{len(runs)} runs planned{of_tuning}{skipped}")
 
     def started(self, index: int) -> None:
         """Show the run that has begun."""
@@ -105,6 +107,11 @@ class ProgressView:
         skipped = self._runs[index].finished if index < len(self._runs) else False
         self._current = None
         self._say(self._outcome(index, record, now, skipped), _style(record, skipped))
+
+    def dropped(self, index: int) -> None:
+        """Count a run that will not be made."""
+        self._remaining.finish(index, self._clock())
+        self._over += 1
 
     def note(self, message: str) -> None:
         """Leave a line."""
@@ -184,4 +191,5 @@ def _score(record: RunRecord) -> str:
     names = metric_order(results[0].metrics) if results else []
     if not names:
         return NOTHING
-    return f"{one_line(names[0])} {percent(Spread(results[0].metrics[names[0]], None))}"
+    score = f"{one_line(names[0])} {percent(Spread(results[0].metrics[names[0]], None))}"
+    return f"validation {score}" if record.stage == "trial" else score

@@ -17,6 +17,7 @@ from tarazu.report.columns import NOTES, Column, best_rows, columns, splits
 from tarazu.report.compared import summary
 from tarazu.report.notes import caption, footnotes, notes
 from tarazu.report.plain import one_line
+from tarazu.text import Text as Line
 
 if TYPE_CHECKING:
     from tarazu.comparison.compare import Comparison
@@ -37,17 +38,22 @@ class FinalTable:
     Args:
         records: All records of the study.
         comparisons: Its entries held against each other.
+        below: Further lines below it.
     """
 
     def __init__(
-        self, records: Sequence[RunRecord], comparisons: Sequence[Comparison] = ()
+        self,
+        records: Sequence[RunRecord],
+        comparisons: Sequence[Comparison] = (),
+        below: Sequence[Line] = (),
     ) -> None:
         self._records = records
         self._comparisons = comparisons
+        self._below = below
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render one table per split, then the foot."""
-        if not self._records:
+        if not any(record.stage == "final" for record in self._records):
             yield Text("No run is done.")
             return
         study = one_line(self._records[0].spec.study)
@@ -63,7 +69,7 @@ class FinalTable:
             for said in summary(comparison) if comparison is not None else ():
                 yield Text(said, style="dim")
             yield from _notes_below(every, kept, rows)
-        for line in footnotes(self._records):
+        for line in (*footnotes(self._records), *self._below):
             yield Text(line.en, style="dim")
 
 

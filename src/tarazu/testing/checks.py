@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from tarazu.data.item import Item
-from tarazu.methods._method import ExplainContext, FitContext, Knobs, Method
+from tarazu.methods._method import ExplainContext, FitContext, Knobs, Method, search_nothing
 from tarazu.record.spec import TrainingSpec
 from tarazu.tasks._task import Task
 from tarazu.testing.cases import (
@@ -35,6 +35,7 @@ from tarazu.testing.cases import (
     train,
     trained_tensors,
 )
+from tarazu.testing.spaces import check_search_fits, check_space
 from tarazu.text import Text
 
 _PERSIAN = re.compile(r"[\u0600-\u06ff]")
@@ -76,6 +77,16 @@ def check_knobs_are_explained(method: Method) -> None:
         assert field.description, f"knob {path}: no docstring under it"
         assert str(told.get("reason", "")).strip(), f"knob {path}: its default has no reason"
         assert str(told.get("source", "")).strip(), f"knob {path}: its default has no source"
+
+
+def check_search_is_declared(method: Method) -> None:
+    """Every method says what is tuned in it, or why there is nothing to tune."""
+    declared = method.search is not search_nothing
+    assert declared != (method.nothing_to_tune is not None), (
+        "a method declares a search space, or says why it has none"
+    )
+    if method.nothing_to_tune is not None:
+        _said(method.nothing_to_tune, "nothing_to_tune")
 
 
 def _fields(knobs: type[BaseModel], above: str) -> Iterator[tuple[str, Any]]:
@@ -296,6 +307,7 @@ METHOD_CHECKS: tuple[Callable[[Method], None], ...] = (
     check_knobs_are_explained,
     check_explains_itself,
     check_answers_for_no_model,
+    check_search_is_declared,
 )
 CASE_CHECKS: tuple[Callable[[Case], None], ...] = (
     check_attach_counts_the_same_on_meta_tensors,
@@ -303,6 +315,7 @@ CASE_CHECKS: tuple[Callable[[Case], None], ...] = (
     check_everything_trained_moves_and_nothing_else,
     check_answers_without_looking_at_gold,
     check_defaults_are_explained,
+    check_search_fits,
     check_explains_the_model,
     check_view_keeps_what_is_asked,
     check_demonstrations_are_training_items,
@@ -328,4 +341,5 @@ __all__ = [
     "cases",
     "check_predicts_without_looking_at_gold",
     "check_saved_is_restored",
+    "check_space",
 ]

@@ -36,7 +36,11 @@ class Examples:
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train; see `tarazu.record.spec.TrainingSpec` for the fields."""
+    """How to train; see `tarazu.record.spec.TrainingSpec` for the fields.
+
+    The validation loss has batches of `eval_batch_size`, whatever the training batches are: else
+    the chosen epoch would hang on them (trap T35).
+    """
 
     epochs: int
     batch_size: int
@@ -49,6 +53,10 @@ class Plan:
     clip: float
     select: str
     seed: int
+    eval_batch_size: int = 16
+    share: float = 1.0
+    """Share of the updates, rounded up, after which training stops. All up to there is as in the
+    whole training, the schedule of the learning rate too."""
 
 
 @dataclass
@@ -108,7 +116,7 @@ def fit(
         watch: Who is told.
 
     Raises:
-        BadInput: The loss is not finite; names step, batch and learning rate.
+        BadInput: The loss is not finite; names step, batch and learning rates.
     """
     watch = watch or Watch()
     learner.settle()
@@ -125,22 +133,35 @@ def fit(
     optimizer = device.prepare(optimizer)
     results: list[EpochResult] = []
     keeper = _Keeper(learner, plan.select)
-    done = 0
+    done, tokens, stop = 0, 0, math.ceil(plan.share * steps)
     for epoch in range(1, plan.epochs + 1):
         learner.train()
         total, terms = 0.0, 0
         for batch in epoch_batches(train.lengths, plan.batch_size, seed=plan.seed, epoch=epoch):
             count = sum(train.terms[i] for i in batch)
             value = _update(device, optimizer, loss, train, batch, count, plan)
-            _must_be_finite(value, done + 1, batch, schedule.get_last_lr()[0])
+            rates = schedule.get_last_lr()
+            _must_be_finite(value, done + 1, batch, rates)
             schedule.step()
             done, total, terms = done + 1, total + value, terms + count
-            watch.step(done, steps, epoch, value / max(count, 1))
+            tokens += sum(train.lengths[i] for i in batch)
+            watch.step(done, stop, epoch, value / max(count, 1))
+            if done == stop:
+                break
         learner.eval()
-        held_out = mean_loss(learner, loss, validation, plan.batch_size) if validation else None
+        held_out = (
+            mean_loss(learner, loss, validation, plan.eval_batch_size) if validation else None
+        )
         results.append(EpochResult(epoch, total / max(terms, 1), held_out, watch.metrics()))
         keeper.offer(results[-1])
-    return Fit(results, keeper.restore(), plan.epochs * sum(train.lengths))
+        if done == stop:
+            break
+    selected = keeper.restore()
+    # The very last update can break the weights, too.
+    kept = results[selected - 1].validation_loss
+    if kept is not None:
+        _must_be_finite(kept, done, batch, rates, "validation items after ")
+    return Fit(results, selected, tokens)
 
 
 def _update(
@@ -170,12 +191,16 @@ def _update(
     return float(total)
 
 
-def _must_be_finite(value: float, step: int, batch: list[int], rate: float) -> None:
+def _must_be_finite(
+    value: float, step: int, batch: list[int], rates: Sequence[float], where: str = ""
+) -> None:
     if not math.isfinite(value):
+        named = " and ".join(f"{rate:.3g}" for rate in dict.fromkeys(rates))
+        items = ", ".join(map(str, batch[:4])) + (", …" if len(batch) > 4 else "")
         raise bad(
             f"training, step {step}",
             "the loss must be finite",
-            f"{value} on training items {batch[:4]}… at learning rate {rate:.3g}",
+            f"{value} on {where}training items [{items}] at learning rate {named}",
             "Lower the learning rate, or set compute.dtype to float32.",
         )
 

@@ -38,10 +38,15 @@ def peak_resident() -> int:
 
 
 class Meters:
-    """Measurements by phase."""
+    """Measurements by phase.
+
+    A phase may stand within another (validation within training). The peak is the process's, so it
+    is noted for the outer phase before it is reset for the inner one, and the other way round.
+    """
 
     def __init__(self) -> None:
         self.phases: dict[str, Phase] = {}
+        self._running: list[Phase] = []
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Phase]:
@@ -54,13 +59,22 @@ class Meters:
             The phase, whose `tokens` the caller sets.
         """
         phase = self.phases.setdefault(name, Phase())
-        reset_peak()
+        self._note_peak()
+        self._running.append(phase)
         start = time.perf_counter()
         try:
             yield phase
         finally:
             phase.seconds += time.perf_counter() - start
+            self._note_peak()
+            self._running.pop()
+
+    def _note_peak(self) -> None:
+        """Give the peak so far to the innermost phase, and forget it."""
+        if self._running:
+            phase = self._running[-1]
             phase.rss = max(phase.rss, peak_resident())
             if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_available():
                 phase.allocated = max(phase.allocated, torch.cuda.max_memory_allocated())
                 phase.reserved = max(phase.reserved, torch.cuda.max_memory_reserved())
+        reset_peak()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -40,7 +39,7 @@ def final_tables(source: Source, write: Writer) -> list[tuple[str, Table]]:
 
 def foot(source: Source, write: Writer) -> list[str]:
     """Return what must be said below the tables."""
-    return [write.text(line) for line in footnotes(source.records)]
+    return [write.text(line) for line in (*footnotes(source.records), *source.below)]
 
 
 def _table(source: Source, split: str, rows: Sequence[EntryResult], write: Writer) -> Table:
@@ -74,7 +73,7 @@ def _columns(
     if known is not None and known.pairs:
         found += _compared(known, write)
     found += _costs(rows, write)
-    found.append(_trials(source, write))
+    found.append(_trials(write))
     others = metric_order(metric for row in rows for metric in row.metrics)
     found += [_metric(metric, rows, write) for metric in others if metric != leading]
     if any(notes(row) for row in rows):
@@ -152,15 +151,8 @@ def _counted(what: str) -> Callable[[EntryResult], float | None]:
     return lambda row: getattr(row.parameters, what) if row.parameters else None
 
 
-def _trials(source: Source, write: Writer) -> _Column:
-    counts = Counter(
-        (record.entry, record.model) for record in source.records if record.stage == "trial"
-    )
-
+def _trials(write: Writer) -> _Column:
     def cell(row: EntryResult) -> Cell:
-        if not row.primary:
-            return _EMPTY
-        count = counts[row.entry, row.model]
-        return number(write.number(count), count)
+        return number(write.number(row.trials), row.trials) if row.primary else _EMPTY
 
     return _Column(Heading(write.say("trials"), True, write.say("trials_about")), cell)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tarazu.comparison.compare import Comparison
     from tarazu.comparison.outcomes import Outcomes
     from tarazu.record.record import RunRecord
+    from tarazu.text import Text
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Source:
         outcomes: Answers to the items of each test split.
         comparisons: The entries held against each other, for each split by its primary metric
             first.
+        below: What stands below the table beside what the records say of themselves.
         analyses: What analyses of the failures say, as Markdown in the language of the page, by
             test split.
         used: The final records that belong together.
@@ -40,6 +42,7 @@ class Source:
     items: pa.Table | None = None
     outcomes: Sequence[Outcomes] = ()
     comparisons: Sequence[Comparison] = ()
+    below: Sequence[Text] = ()
     analyses: Mapping[str, Sequence[str]] = field(default_factory=dict)
     used: Sequence[RunRecord] = field(init=False)
     rows: Sequence[EntryResult] = field(init=False)

@@ -1,0 +1,259 @@
+"""Failures across entries as Markdown: what a reader should see first, then every table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+import numpy as np
+
+from tarazu.comparison.correctness import Indices
+from tarazu.comparison.failures import Failures
+from tarazu.comparison.findings import findings
+from tarazu.comparison.flips import DIRECTION_NAMES, DIRECTIONS, Direction, Flips
+from tarazu.comparison.outcomes import Outcomes
+from tarazu.comparison.slices import SMALL, SliceScore
+from tarazu.report.answers_view import answers_view
+from tarazu.report.compared import p_text
+from tarazu.report.numbers import NOTHING
+from tarazu.report.plain import markdown_inline, markdown_table, shorten
+from tarazu.text import Language, Text
+
+_MOST_IDS = 10
+_MOST_ITEMS = 5
+_BEST = 5
+_TEXT_LENGTH = 200
+_SMALL_MARK = " \\*"
+
+
+def failures_view(
+    failures: Failures, *, redacted: bool = False, language: Language = "en"
+) -> list[str]:
+    """Return the failures on one split as paragraphs, headings and tables of Markdown.
+
+    Args:
+        failures: The analysis.
+        redacted: Leave the text of the data set out; item ids stand for it. A study that has kept
+            no texts is shown so in any case.
+        language: Language of everything but names.
+
+    Returns:
+        Parts to be joined by empty lines; headings begin at the third level.
+    """
+    redacted = redacted or not failures.outcomes.texts
+    first = [f"- {markdown_inline(t.in_(language))}" for t in findings(failures.outcomes, failures)]
+    parts = ["\n".join(first)] if first else []
+    parts += _items(failures, redacted, language)
+    parts += _pairs(failures, language)
+    parts += _slices(failures, language)
+    parts += answers_view(failures, redacted=redacted, language=language)
+    parts += _flips(failures.flips, failures.outcomes, language)
+    return parts
+
+
+def _items(failures: Failures, redacted: bool, language: Language) -> list[str]:
+    view, outcomes = failures.items, failures.outcomes
+    if not view.entries:
+        return []
+    rows = []
+    for number, entry in enumerate(view.entries):
+        alone = view.only_right_for(entry)
+        usual = f"{int(view.right[number].sum()):,}"
+        rows.append([markdown_inline(entry), usual, f"{len(alone):,}", _ids(alone, outcomes)])
+    headings = [
+        Text("entry", "روش"),
+        Text("usually right", "بیشتر وقت‌ها درست"),
+        Text("only it is right", "تنها این درست است"),
+        Text("these items", "این نمونه‌ها"),
+    ]
+    never, always = view.never_right(), view.always_right()
+    counts = Text(
+        f"Usually right: in more than half of an entry's runs. Of {len(view.item_ids):,} items "
+        f"{len(always):,} are right and {len(never):,} wrong in every run of every entry.",
+        f"بیشتر وقت‌ها درست: در بیش از نیمی از اجراهای روش. از {len(view.item_ids):,} نمونه "
+        f"{len(always):,} نمونه در همهٔ اجراها درست و {len(never):,} نمونه در همه نادرست است.",
+    )
+    never_ids = Text("Never right", "هرگز درست نبوده").in_(language)
+    parts = [
+        f"### {Text('Items', 'نمونه‌ها').in_(language)}",
+        markdown_table(_in(headings, language), rows, {1, 2}),
+        counts.in_(language),
+    ]
+    parts += [f"{never_ids}: {_ids(never, outcomes)}"] if len(never) else []
+    return parts + _divided(failures, redacted, language)
+
+
+def _divided(failures: Failures, redacted: bool, language: Language) -> list[str]:
+    """Show the items that divide the entries most."""
+    view, outcomes = failures.items, failures.outcomes
+    chosen = view.most_divided()[:_MOST_ITEMS].tolist()
+    if len(view.entries) < 2 or not chosen:
+        return []
+    rows = []
+    for item in chosen:
+        right = view.right[:, item]
+        names = [
+            ", ".join(markdown_inline(e) for e, hit in zip(view.entries, right, strict=True) if hit)
+            for right in (right, ~right)
+        ]
+        row = [markdown_inline(outcomes.item_ids[item]), *names]
+        rows.append(row if redacted else [*row, markdown_inline(item_text(outcomes, item))])
+    headings = [
+        Text("item that divides them", "نمونهٔ اختلاف‌برانگیز"),
+        Text("usually right", "بیشتر وقت‌ها درست"),
+        Text("usually wrong", "بیشتر وقت‌ها نادرست"),
+    ]
+    headings += [] if redacted else [Text("text", "متن")]
+    return [markdown_table(_in(headings, language), rows, set())]
+
+
+def item_text(outcomes: Outcomes, item: int) -> str:
+    """Return an item's texts and gold answers on one line, each shortened.
+
+    Args:
+        outcomes: Its split, with texts.
+        item: Its place.
+    """
+    texts = [f"{name}: {shorten(v[item], _TEXT_LENGTH)}" for name, v in outcomes.texts.items()]
+    gold = " / ".join(shorten(one, _TEXT_LENGTH) for one in dict.fromkeys(outcomes.gold[item]))
+    return " · ".join([*texts, f"→ {gold}"])
+
+
+def _pairs(failures: Failures, language: Language) -> list[str]:
+    view = failures.items
+    if len(view.entries) < 2:
+        return []
+    names = [markdown_inline(entry) for entry in view.entries]
+    fixed = view.right.astype(np.int64) @ (~view.right).astype(np.int64).T
+    grid = [
+        [name, *(NOTHING if i == j else f"{fixed[i, j]:,}" for j in range(len(names)))]
+        for i, name in enumerate(names)
+    ]
+    corner = Text("fixes ↓ of the errors of →", "جبران ↓ از خطاهای →").in_(language)
+    best = set(view.ranked()[:_BEST])
+    chosen = [one for one in failures.overlaps if {one.a, one.b} <= best]
+    rows = [
+        [
+            markdown_inline(one.a),
+            markdown_inline(one.b),
+            f"{one.either_right:,}",
+            f"{one.both_wrong:,}",
+            f"{one.both_wrong_by_chance:,.1f}",
+            NOTHING if one.kappa is None else f"{one.kappa:.2f}",
+        ]
+        for one in chosen
+    ]
+    headings = [
+        Text("a", "الف"),
+        Text("b", "ب"),
+        Text("either is right", "یکی درست است"),
+        Text("both are wrong", "هر دو نادرست"),
+        Text("expected if unrelated", "انتظار در صورت بی‌ربطی"),
+        Text("κ", "κ"),
+    ]
+    note = Text(
+        f"An entry is right about an item when more than half of its runs are. Pairs: of the "
+        f"{len(best)} entries that are right most often. κ: agreement on right and wrong beyond "
+        "chance (Cohen 1960); 0 for unrelated errors, 1 for the same.",
+        "روشی دربارهٔ یک نمونه درست است که بیش از نیمی از اجراهایش درست باشد. جفت‌ها: از "
+        f"{len(best)} روشی که بیش از همه درست‌اند. κ: توافقِ بیش از تصادف بر درست و نادرست "
+        "(کوهن ۱۹۶۰)؛ صفر برای خطاهای بی‌ربط و یک برای خطاهای یکسان.",
+    )
+    title = Text("Errors that one fixes of the other", "خطاهایی که یکی از دیگری جبران می‌کند")
+    return [
+        f"### {title.in_(language)}",
+        markdown_table([corner, *names], grid, set(range(1, len(names) + 1))),
+        markdown_table(_in(headings, language), rows, {2, 3, 4, 5}),
+        note.in_(language),
+    ]
+
+
+def _slices(failures: Failures, language: Language) -> list[str]:
+    if not failures.slices:
+        return []
+    metric = markdown_inline(failures.outcomes.primary_metric)
+    title = Text(f"Slices: {metric} %", f"برش‌ها: {metric} ٪")
+    note = Text(
+        f"With 95 % intervals over items, groups and seeds. ▼ weaker than the entry's own mean, "
+        f"after Holm's correction for all slices of all entries. \\* fewer than {SMALL} groups: "
+        "not tested.",
+        f"با بازهٔ ۹۵ ٪ روی نمونه‌ها، گروه‌ها و بذرها. ▼ ضعیف‌تر از میانگین خود روش، پس از تصحیح "
+        f"هولم برای همهٔ برش‌های همهٔ روش‌ها. \\* کمتر از {SMALL} گروه: آزموده نشد.",
+    )
+    parts = [f"### {title.in_(language)}"]
+    for name in dict.fromkeys(one.name for one in failures.slices):
+        parts.append(_slice_table([one for one in failures.slices if one.name == name], language))
+    return [*parts, note.in_(language)]
+
+
+def _slice_table(scores: Sequence[SliceScore], language: Language) -> str:
+    values = list(dict.fromkeys((one.value, one.items, one.small) for one in scores))
+    rows = {entry: [markdown_inline(entry)] for entry in dict.fromkeys(one.entry for one in scores)}
+    for one in scores:
+        rows[one.entry].append(_slice_cell(one))
+    headings = [
+        f"{markdown_inline(value)} ({items:,}){_SMALL_MARK if small else ''}"
+        for value, items, small in values
+    ]
+    by = Text("entry, by", "روش، به تفکیک").in_(language)
+    numeric = set(range(1, len(headings) + 1))
+    heading = f"{by} {markdown_inline(scores[0].name)}"
+    return markdown_table([heading, *headings], list(rows.values()), numeric)
+
+
+def _slice_cell(one: SliceScore) -> str:
+    mark = "▼ " if one.weak else ""
+    if one.low is None or one.high is None:
+        return f"{mark}{100 * one.mean:.0f}"
+    return f"{mark}{100 * one.mean:.0f} ({100 * one.low:.0f}–{100 * one.high:.0f})"
+
+
+def _flips(found: Sequence[Flips], outcomes: Outcomes, language: Language) -> list[str]:
+    if not found:
+        return []
+    rows = []
+    for one in found:
+        counts = [_mean(one.changed()), *(_mean(one.counts(way)) for way in DIRECTIONS)]
+        rows.append([markdown_inline(one.form), markdown_inline(one.against), *counts])
+        rows[-1].append(p_text(one.p_value))
+    headings = [
+        Text("form", "شکل"),
+        Text("against", "در برابر"),
+        Text("other answers", "پاسخ‌های دیگر"),
+        *(DIRECTION_NAMES[way] for way in DIRECTIONS),
+        Text("p", "p"),
+    ]
+    note = Text(
+        "Means over seeds. p: exact, two-sided, that as many items turn right as turn wrong "
+        "(McNemar's test where every item is a group of its own), not corrected.",
+        "میانگین روی بذرها. p: دقیق و دوسویه، برای اینکه به همان اندازه که نمونه نادرست می‌شود "
+        "درست هم بشود (آزمون مک‌نمار جایی که هر نمونه خود یک گروه است)، بی تصحیح.",
+    )
+    title = Text(
+        "Answers that merging or quantising changes", "پاسخ‌هایی که ادغام یا کوانتش عوض می‌کند"
+    )
+    ways: tuple[Direction, ...] = ("right-to-wrong", "wrong-to-right")
+    lists = [
+        f"- {markdown_inline(one.form)}, {DIRECTION_NAMES[way].in_(language)}: "
+        f"{_ids(one.items(way), outcomes)}"
+        for one in found
+        for way in ways
+        if len(one.items(way))
+    ]
+    numeric = set(range(2, len(headings)))
+    parts = [f"### {title.in_(language)}", markdown_table(_in(headings, language), rows, numeric)]
+    return [*parts, note.in_(language), *(["\n".join(lists)] if lists else [])]
+
+
+def _ids(items: Indices, outcomes: Outcomes) -> str:
+    shown = [markdown_inline(outcomes.item_ids[item]) for item in islice(items.tolist(), _MOST_IDS)]
+    return ", ".join(shown) + (" …" if len(items) > _MOST_IDS else "")
+
+
+def _mean(counts: Indices) -> str:
+    value = float(counts.mean())
+    return f"{value:,.0f}" if value.is_integer() else f"{value:,.1f}"
+
+
+def _in(texts: Sequence[Text], language: Language) -> list[str]:
+    return [text.in_(language) for text in texts]
