@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tarazu.comparison.compare import compare
 from tarazu.comparison.outcomes import Answers, Outcomes
-from tarazu.record.record import Attribution, Epoch, VariantResult
+from tarazu.record.record import Attribution, Epoch, Tuned, VariantResult
 from tarazu.report.html.again import as_yaml, citations, works
 from tarazu.report.html.browser import as_script, browser_data, failures_part
 from tarazu.report.html.data_part import data_part
@@ -121,8 +121,7 @@ def test_the_final_table_has_every_weight(make, failed):
         flips_against="adapter",
     )  # fmt: skip
     records = [
-        make("lora", accuracy=0.8, others=(merged,)),
-        make("lora", accuracy=0.8, stage="trial", seed=5),
+        make("lora", accuracy=0.8, others=(merged,), tuned=Tuned(budget=6, trials=6, seed=1)),
         make("full", accuracy=0.75),
         failed("qlora", reason="out of memory"),
     ]
@@ -134,7 +133,7 @@ def test_the_final_table_has_every_weight(make, failed):
     assert [c.strong for c in found["Accuracy %"]] == [True, False, False, False]
     assert [c.text for c in found["Trained"]] == ["294,912", "", "294,912", "–"]
     assert [c.text for c in found["Head"]] == ["1,155", "", "1,155", "–"]
-    assert [c.text for c in found["Trials"]] == ["1", "", "0", "0"]
+    assert [c.text for c in found["Trials"]] == ["6", "", "0", "0"]
     assert found["Deployed"][0].text == "1.2 MB"
     assert "out of memory" in found["Notes"][3].text
     assert "3 of 500 answers differ from adapter" in found["Notes"][1].text
@@ -394,6 +393,10 @@ def test_markdown_makes_no_element_of_its_own():
     assert "<img" not in html
     assert 'href="javascript' not in html
     assert "\u202e" not in html
+    table = rendered("| a | b |\n|---|---:|\n| 1 | 2 |")
+    assert "style" not in table
+    assert '<td dir="auto">1</td>' in table
+    assert 'class="number">2</td>' in table
 
 
 def test_a_drawing_obeys_the_page():

@@ -23,7 +23,12 @@ def rendered(markdown: str) -> str:
         markdown: Of a record; it is not trusted.
     """
     reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-    return str(reader.render(plain(markdown)))
+    tokens = reader.parse(plain(markdown))
+    for token in tokens:
+        if token.type in ("td_open", "th_open"):
+            # The page's security policy refuses styles in attributes, which state the alignment.
+            token.attrs = {"dir": "auto"} | ({"class": "number"} if token.attrs else {})
+    return str(reader.renderer.render(tokens, reader.options, {}))
 
 
 def method_passages(source: Source, write: Writer) -> list[Passage]:
