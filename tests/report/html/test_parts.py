@@ -288,13 +288,14 @@ def test_without_answers_there_is_no_browser(make):
 
 
 def test_analyses_stand_before_the_browser_and_are_harmless(make):
-    said = ["### دسته‌ها", "| روش | 1 |\n|---|---:|\n| lora | 42.5 |", "<script>x</script>"]
-    part = failures_part(Source([make()], analyses={"test": said}), FA)
-    ((split, html),) = part.analyses
-    assert (split, part.data) == ("test", "")
-    assert "<h3>دسته‌ها</h3>" in html
-    assert "۴۲٫۵" in html
-    assert "<script>" not in html
+    said = ["- lora: 94 ٪", "### دسته‌ها", "| روش | 1 |\n|---|---:|\n| lora | 42.5 |", "<script>"]
+    part = failures_part(Source([make("lora")], analyses={"test": said}), FA)
+    (one,) = part.analyses
+    assert (one.split, part.data) == ("test", "")
+    assert "<li>\u2068lora\u2069: ۹۴\u00a0٪</li>" in one.first
+    assert "<h3>دسته‌ها</h3>" in one.tables
+    assert "۴۲٫۵" in one.tables
+    assert "<script>" not in one.tables
 
 
 # ---- the rest

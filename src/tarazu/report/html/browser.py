@@ -26,15 +26,30 @@ _UNPARSABLE = -1
 
 
 @dataclass(frozen=True)
+class Analysis:
+    """What the analyses of one split say, as HTML.
+
+    Attributes:
+        split: The split.
+        first: What a reader should see first.
+        tables: All tables.
+    """
+
+    split: str
+    first: str
+    tables: str
+
+
+@dataclass(frozen=True)
 class FailuresPart:
     """The section.
 
     Attributes:
-        analyses: Pairs of a split's name and what its analyses say, as HTML.
+        analyses: What the analyses of each split say.
         data: What the browser shows, as JSON that can stand in a page; empty without answers.
     """
 
-    analyses: tuple[tuple[str, str], ...]
+    analyses: tuple[Analysis, ...]
     data: str
 
 
@@ -42,13 +57,21 @@ def failures_part(source: Source, write: Writer) -> FailuresPart | None:
     """Build the section; None when there is nothing to show."""
     data = browser_data(source, write)
     analyses = tuple(
-        (split, rendered(write.prose("\n\n".join(parts))))
-        for split, parts in source.analyses.items()
-        if parts
+        _analysis(split, parts, source, write) for split, parts in source.analyses.items() if parts
     )
     if data is None and not analyses:
         return None
     return FailuresPart(analyses, as_script(data) if data is not None else "")
+
+
+def _analysis(split: str, parts: Sequence[str], source: Source, write: Writer) -> Analysis:
+    headings = [place for place, part in enumerate(parts) if part.startswith("#")]
+    cut = headings[0] if headings else len(parts)
+    names = {row.id for row in source.rows} if write.language == "fa" else set()
+    first, tables = (
+        rendered(write.prose("\n\n".join(some)), names) for some in (parts[:cut], parts[cut:])
+    )
+    return Analysis(split, first, tables)
 
 
 def browser_data(source: Source, write: Writer) -> dict[str, Any] | None:

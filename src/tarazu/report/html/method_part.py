@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 
 from markdown_it import MarkdownIt
 
@@ -13,17 +14,23 @@ from tarazu.report.html.parts import Cell, Passage, Row, Table, headings, number
 from tarazu.report.html.source import Source, entry_name
 from tarazu.report.html.words import CHOSEN_BY, EVENTS
 from tarazu.report.html.writer import Writer
+from tarazu.report.persian import isolated
 from tarazu.report.plain import plain
 
 
-def rendered(markdown: str) -> str:
+def rendered(markdown: str, names: Collection[str] = ()) -> str:
     """Return Markdown as HTML. HTML within it stays text, and nothing is fetched.
 
     Args:
         markdown: Of a record; it is not trusted.
+        names: Names in it that are laid out on their own, for text of the other direction.
     """
     reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-    tokens = reader.parse(plain(markdown))
+    text = plain(markdown)
+    if names:
+        longest = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+        text = re.sub(rf"(?<![\w:-])(?:{longest})(?![\w-])", lambda m: isolated(m[0]), text)
+    tokens = reader.parse(text)
     for token in tokens:
         if token.type in ("td_open", "th_open"):
             # The page's security policy refuses styles in attributes, which state the alignment.

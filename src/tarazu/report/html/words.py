@@ -197,6 +197,7 @@ WORDS: dict[str, Text] = {
     "of_seed": Text("Seed {seed}: {text}", "بذر {seed}: {text}"),
     "seed_of": Text("seed {seeds}", "بذر {seeds}"),
     # Failures.
+    "analysis_tables": Text("All tables of the analysis", "همهٔ جدول‌های تحلیل"),
     "search": Text("Search", "جست‌وجو"),
     "search_hint": Text("words, answers or item id", "واژه، پاسخ یا شناسهٔ نمونه"),
     "search_hint_redacted": Text("answers or item id", "پاسخ یا شناسهٔ نمونه"),
