@@ -34,7 +34,10 @@ def rendered(markdown: str, names: Collection[str] = ()) -> str:
     for token in tokens:
         if token.type in ("td_open", "th_open"):
             # The page's security policy refuses styles in attributes, which state the alignment.
-            token.attrs = {"dir": "auto"} | ({"class": "number"} if token.attrs else {})
+            numeric = bool(token.attrs)
+            token.attrs = {"dir": "auto"}
+            if numeric:
+                token.attrSet("class", "number")
     return str(reader.renderer.render(tokens, reader.options, {}))
 
 
