@@ -20,11 +20,17 @@ def items(page):
     return page.locator("#items tbody tr:not(.opened) th button").all_inner_texts()
 
 
+def until(page, condition, *arguments):
+    """Wait for a condition. The page's policy forbids the browser driver's own way to wait."""
+    end = time.monotonic() + 30
+    while not page.evaluate(condition, *arguments):
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(20)
+
+
 def settled(page, query):
     """Wait until the page has looked for a query: it does so a moment after the last key."""
-    page.wait_for_function(
-        "query => document.getElementById('items').dataset.query === query", arg=query
-    )
+    until(page, "query => document.getElementById('items').dataset.query === query", query)
 
 
 def count(page):
@@ -86,7 +92,7 @@ def test_filters_by_entry_and_slice(visit, language):
     page.locator("#slices select").nth(1).select_option(index=1)
     assert 0 < count(page)[0] < wrong
     page.locator("button[type=reset]").click()
-    page.wait_for_timeout(50)
+    until(page, "document.querySelectorAll('#items tbody tr').length === 50")
     assert count(page)[0] == 120
 
 
@@ -159,7 +165,7 @@ def test_two_thousand_items_of_twenty_entries_stay_quick(visit):
             query.dispatchEvent(new Event("input"));
         }"""
     )
-    page.wait_for_function("document.querySelectorAll('#items tbody tr').length === 1")
+    until(page, "document.querySelectorAll('#items tbody tr').length === 1")
     assert time.perf_counter() - begun < 1.5
     page.locator("#query").fill("")
     page.locator("#order").select_option("divided")
