@@ -41,8 +41,9 @@ import scipy
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from tarazu.comparison.compare import Comparison, compare
+from tarazu.comparison.compare import compare
 from tarazu.comparison.outcomes import Answers, Outcomes
+from tarazu.comparison.result import Comparison
 from tarazu.record.disk import write_synced
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -103,7 +103,7 @@ def run(
     """Run a study and show its table. Finished runs are skipped."""
     from rich.console import Console
 
-    from tarazu.report.api import read_results
+    from tarazu.report.api import results_of
     from tarazu.report.complaints import complain
     from tarazu.report.progress_view import ProgressView
     from tarazu.study import run_study
@@ -113,7 +113,7 @@ def run(
         result = run_study(
             study, out=out, only=only or [], overrides=overrides or [], listener=view
         )
-    _print_table(read_results(result.folder).only(result.records))
+    _print_table(results_of(result.folder, result.records))
     complain(f"Records: {result.folder}")
     if result.failed:
         raise typer.Exit(RUN_FAILED)

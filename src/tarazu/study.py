@@ -57,9 +57,9 @@ class StudyResult:
 
     def _repr_html_(self) -> str:
         """Show what won and the final table in a notebook."""
-        from tarazu.report.api import read_results
+        from tarazu.report.api import results_of
 
-        return read_results(self.folder).only(self.records)._repr_html_()
+        return results_of(self.folder, self.records)._repr_html_()
 
 
 def run_study(

@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
-from tarazu.comparison.compare import compare, compare_all, leading, mcnemar
+from tarazu.comparison.compare import compare, compare_all, mcnemar
+from tarazu.comparison.result import leading
 
 
 def right(count: int, of: int) -> np.ndarray:

@@ -25,7 +25,7 @@ def test_a_study_shows_what_won_and_its_table(tmp_path):
     assert "294,912" in text_of(html)
     assert "<script" not in html
     assert "<style" not in html
-    assert read_results(folder)._repr_html_() == html
+    assert text_of(read_results(folder)._repr_html_()) == text_of(html)
 
 
 def test_a_run_shows_itself(make):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from tarazu.comparison.entries import entries
-from tarazu.record.record import Attribution, Parameters, VariantResult
+from tarazu.record.record import Attribution, Parameters, Tuned, VariantResult
 from tarazu.report.columns import best_rows, columns
 from tarazu.report.markdown import markdown
 from tarazu.report.notes import footnotes
@@ -120,7 +120,9 @@ def test_t32_caption_and_foot_state_the_protocol(study):
 
 
 def test_t32_an_untuned_entry_among_tuned_ones_is_named(make):
-    searched = [make("lora"), make("lora", seed=9, stage="trial")]
+    trial = make("lora", seed=9, stage="trial")
+    tuned = Tuned(budget=1, trials=1, seed=9, winner=0, keys=[trial.key])
+    searched = [make("lora", tuned=tuned), trial]
     mixed = " ".join(render([*searched, make("full")], 160).split())
     assert "Untuned: full." in mixed
     assert "no hyperparameter was searched" not in mixed

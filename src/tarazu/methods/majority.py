@@ -133,5 +133,6 @@ METHOD = Method(
     ),
     needs_model="no",
     trains=False,
+    seeded=lambda knobs: False,
     predict=predict,
 )

@@ -8,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tarazu.comparison.compare import Comparison, compare_all
+from tarazu.comparison.compare import compare_all
 from tarazu.comparison.entries import current, in_study_order
 from tarazu.comparison.exposure import exposures
 from tarazu.comparison.failures import Failures, analyse
 from tarazu.comparison.outcomes import Outcomes, read_outcomes
+from tarazu.comparison.result import Comparison
 from tarazu.errors import bad
 from tarazu.record.ledger import FILE, read_ledgers
 from tarazu.record.record import RunRecord
@@ -44,14 +45,6 @@ class Results:
     records: list[RunRecord]
     study: Mapping[str, Any]
     store: Store
-
-    def only(self, records: Sequence[RunRecord]) -> Results:
-        """Return the results of some of the runs.
-
-        Args:
-            records: The runs.
-        """
-        return Results(list(records), self.study, self.store)
 
     @cached_property
     def outcomes(self) -> list[Outcomes]:
@@ -111,6 +104,18 @@ def read_results(folder: str | Path) -> Results:
         raise bad(str(folder), "must hold the records of a study", "none", remedy)
     study = store.read_study() if (folder / "study.json").is_file() else {}
     return Results(in_study_order(records, study), study, store)
+
+
+def results_of(folder: Path, records: Sequence[RunRecord]) -> Results:
+    """Return some of the runs in a folder as its results, such as those just made.
+
+    Args:
+        folder: The output folder.
+        records: The runs, in the order of the study.
+    """
+    store = Store(folder)
+    study = store.read_study() if (folder / "study.json").is_file() else {}
+    return Results(list(records), study, store)
 
 
 def report_json(results: Results) -> str:

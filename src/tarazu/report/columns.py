@@ -13,7 +13,7 @@ from tarazu.report.numbers import NOTHING, duration, percent, size
 from tarazu.report.plain import one_line
 
 if TYPE_CHECKING:
-    from tarazu.comparison.compare import Comparison
+    from tarazu.comparison.result import Comparison
 
 NOTES = "Notes"
 _HEADINGS = {"accuracy": "Accuracy %", "f1": "F1 %", "em": "EM %", "exact_match": "EM %"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tarazu.comparison.compare import Comparison, Interval, Pair
+from tarazu.comparison.result import Comparison, Interval, Pair
 from tarazu.report.metric_names import metric_name
 from tarazu.report.numbers import NOTHING
 from tarazu.report.persian import isolated

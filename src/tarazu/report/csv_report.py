@@ -7,13 +7,13 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tarazu.comparison.compare import leading
 from tarazu.comparison.entries import EntryResult, entries, metric_order
+from tarazu.comparison.result import leading
 from tarazu.report.notes import notes
 from tarazu.report.plain import one_line
 
 if TYPE_CHECKING:
-    from tarazu.comparison.compare import Comparison
+    from tarazu.comparison.result import Comparison
     from tarazu.record.record import RunRecord
 
 # A cell that begins so is run as a formula by spreadsheets (OWASP, "CSV Injection").

@@ -13,7 +13,7 @@ from tarazu.comparison.entries import EntryResult, entries
 from tarazu.comparison.sizes import break_even, learning_curves
 
 if TYPE_CHECKING:
-    from tarazu.comparison.compare import Comparison, Pair
+    from tarazu.comparison.result import Comparison, Pair
     from tarazu.record.record import RunRecord
     from tarazu.text import Text
 

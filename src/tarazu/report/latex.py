@@ -10,15 +10,15 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tarazu.comparison.compare import leading
 from tarazu.comparison.entries import EntryResult, entries
+from tarazu.comparison.result import leading
 from tarazu.report.columns import NOTES, best_rows, columns, splits
 from tarazu.report.compared import p_text, summary, verdict
 from tarazu.report.notes import caption, footnotes
 from tarazu.report.plain import one_line
 
 if TYPE_CHECKING:
-    from tarazu.comparison.compare import Comparison
+    from tarazu.comparison.result import Comparison
     from tarazu.record.record import RunRecord
     from tarazu.text import Text
 

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tarazu.comparison.compare import leading
 from tarazu.comparison.entries import EntryResult, current, entries, metric_order
+from tarazu.comparison.result import leading
 from tarazu.comparison.spread import Spread
 from tarazu.report.columns import best_rows, columns, splits
 from tarazu.report.compared import pairs_table, summary
@@ -24,8 +24,8 @@ from tarazu.report.tuning import tuning_parts
 from tarazu.text import Language, Text
 
 if TYPE_CHECKING:
-    from tarazu.comparison.compare import Comparison
     from tarazu.comparison.failures import Failures
+    from tarazu.comparison.result import Comparison
     from tarazu.record.record import RunRecord
 
 

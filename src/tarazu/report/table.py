@@ -11,8 +11,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from tarazu.comparison.compare import leading
 from tarazu.comparison.entries import EntryResult, entries
+from tarazu.comparison.result import leading
 from tarazu.report.columns import NOTES, Column, best_rows, columns, splits
 from tarazu.report.compared import summary
 from tarazu.report.notes import caption, footnotes, notes
@@ -20,7 +20,7 @@ from tarazu.report.plain import one_line
 from tarazu.text import Text as Line
 
 if TYPE_CHECKING:
-    from tarazu.comparison.compare import Comparison
+    from tarazu.comparison.result import Comparison
     from tarazu.record.record import RunRecord
 
 # A column's padding on both sides, and the separator.

@@ -71,6 +71,7 @@ def make_record(
         "method": spec.method,
         "model": model,
         "task": "multinli",
+        "primary_metric": "accuracy",
         "seed": seed,
         "spec": spec,
         "inputs": {split: Input(rows=500, sha256="ab" * 32)},

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tarazu.comparison.compare import Comparison
 from tarazu.comparison.entries import EntryResult, metric_order
+from tarazu.comparison.result import Comparison
 from tarazu.report.columns import splits, top_rows
 from tarazu.report.html.parts import Cell, Heading, Row, Table, name, number, words
 from tarazu.report.html.source import Source

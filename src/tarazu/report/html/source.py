@@ -11,8 +11,8 @@ from tarazu.comparison.entries import EntryResult, current, entries, metric_orde
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tarazu.comparison.compare import Comparison
     from tarazu.comparison.outcomes import Outcomes
+    from tarazu.comparison.result import Comparison
     from tarazu.record.record import RunRecord
     from tarazu.text import Text
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tarazu.comparison.compare import Comparison, Interval, Pair
 from tarazu.comparison.entries import EntryResult
+from tarazu.comparison.result import Comparison, Interval, Pair
 from tarazu.report.compared import summary, verdict
 from tarazu.report.html.charts import ForestRow, forest
 from tarazu.report.html.parts import Cell, Figure, Row, Table, headings, name, number, row
