@@ -34,7 +34,7 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override, such as training.epochs=1."),
 ]
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file (YAML).")]
-Format = Literal["table", "json", "csv", "latex", "markdown"]
+Format = Literal["table", "json", "csv", "latex", "markdown", "html"]
 
 
 class Shell(TyperGroup):
@@ -124,32 +124,28 @@ def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of a study.")],
     form: Annotated[Format, typer.Option("--format", help="What to print.")] = "table",
     redacted: Annotated[
-        bool, typer.Option("--redacted", help="Markdown: leave the data's text out.")
+        bool, typer.Option("--redacted", help="Markdown, HTML: leave the data's text out.")
     ] = False,
     language: Annotated[
-        Literal["en", "fa"], typer.Option("--lang", help="Markdown: language of the readings.")
+        Literal["en", "fa"],
+        typer.Option("--lang", help="HTML: of the page. Markdown: of the readings."),
     ] = "en",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write to this file instead.")
+    ] = None,
 ) -> None:
     """Show the results in a folder."""
-    from tarazu.report.api import (
-        read_results,
-        report_csv,
-        report_json,
-        report_latex,
-        report_markdown,
-    )
+    from tarazu.report.api import read_results
+    from tarazu.report.api import report as as_text
 
-    results = read_results(folder)
-    if form == "table":
-        _print_table(results)
-    elif form == "json":
-        typer.echo(report_json(results))
-    elif form == "csv":
-        typer.echo(report_csv(results), nl=False)
-    elif form == "latex":
-        typer.echo(report_latex(results), nl=False)
+    if form == "table" and out is None:
+        _print_table(read_results(folder))  # as wide as the terminal
+        return
+    text = as_text(folder, form, redacted=redacted, language=language).removesuffix("\n")
+    if out is None:
+        typer.echo(text)
     else:
-        typer.echo(report_markdown(results, redacted=redacted, language=language), nl=False)
+        _write(out, text)
 
 
 @app.command()
@@ -239,6 +235,14 @@ def bundle(
     from tarazu.archive import bundle as pack
 
     typer.echo(pack(folder, out=out, weights=weights))
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a report to a file."""
+    if file.is_dir() or not file.parent.is_dir():
+        found = "a folder" if file.is_dir() else f"no folder {file.parent}"
+        raise bad(str(file), "must be a file in a folder that exists", found)
+    file.write_text(f"{text}\n", encoding="utf-8")
 
 
 def _print(*what: RenderableType) -> None:

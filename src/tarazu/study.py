@@ -55,6 +55,12 @@ class StudyResult:
     records: list[RunRecord]
     failed: int
 
+    def _repr_html_(self) -> str:
+        """Show what won and the final table in a notebook."""
+        from tarazu.report.api import results_of
+
+        return results_of(self.folder, self.records)._repr_html_()
+
 
 def run_study(
     path: str | Path,

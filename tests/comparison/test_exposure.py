@@ -73,9 +73,9 @@ def test_the_notes_say_by_whom():
             Exposure(SHA, "c", 3, 0, own=True),
         ]
     )
-    assert notes[0] == (
+    assert notes[0].en == (
         "Test set 'matched' was scored once before, by 1 other study: choices made after looking "
         "at it make its figures optimistic."
     )
-    assert "1,200 times before, by 2 other studies and other runs of this study:" in notes[1]
-    assert "3 times before, by other runs of this study:" in notes[2]
+    assert "1,200 times before, by 2 other studies and other runs of this study:" in notes[1].en
+    assert "3 times before, by other runs of this study:" in notes[2].en

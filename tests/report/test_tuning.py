@@ -84,7 +84,7 @@ def test_persian_reasons_are_shown_in_persian() -> None:
 
 
 def test_the_foot_tells_tuned_untuned_and_nothing_to_tune_apart() -> None:
-    lines = footnotes(records())
+    lines = [line.en for line in footnotes(records())]
     assert "Tuned on validation: 6 trials of every entry." in lines
     assert "Nothing to tune: majority." in lines
     assert "Untuned: plain." in lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tarazu.comparison.crossed import Clusters, Sample
-from tarazu.text import Text
+from tarazu.text import Text, isolated
 
 # With no more groups than this an interval is wide, and simulation shows its level to be rough: a
 # little above 97 % instead of 95 % with three seeds (docs/results/calibration.md).
@@ -42,7 +42,11 @@ def cautions(clusters: Clusters, samples: Mapping[str, Sample], *, fewest: int) 
     single = [name for name, sample in samples.items() if not sample.seeds_known]
     if single:
         every = len(single) == len(samples)
-        names = Text("all entries", "همهٔ روش‌ها") if every else Text(*[", ".join(single)] * 2)
+        names = (
+            Text("all entries", "همهٔ روش‌ها")
+            if every
+            else Text(", ".join(single), "، ".join(map(isolated, single)))
+        )
         found.append(
             Text(
                 f"One seed only: {names.en}. Intervals and tests cover the choice of test items, "

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tarazu.record.shown import run_html
 from tarazu.record.spec import RunSpec, Setting
 
 SCHEMA = 1
@@ -227,3 +228,7 @@ class RunRecord(_Part):
         populate_by_name=True,
         serialize_by_alias=True,
     )
+
+    def _repr_html_(self) -> str:
+        """Show the run in a notebook."""
+        return run_html(self)

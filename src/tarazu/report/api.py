@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tarazu.comparison.compare import compare_all
 from tarazu.comparison.entries import current, in_study_order
@@ -24,7 +24,10 @@ from tarazu.report.json_report import json_report
 from tarazu.report.latex import latex
 from tarazu.report.markdown import markdown
 from tarazu.report.notes import data_notes, exposure_notes
-from tarazu.text import Language
+from tarazu.text import Language, Text
+
+if TYPE_CHECKING:
+    from tarazu.report.html.source import Source
 
 _WIDTH = 160
 
@@ -62,7 +65,7 @@ class Results:
         return [analyse(one, language=language, by_design=by_design) for one in self.outcomes]
 
     @cached_property
-    def below(self) -> list[str]:
+    def below(self) -> list[Text]:
         """What stands below the table beside what the records say of themselves.
 
         What is known of the data, and how often the test sets had been scored before: by runs that
@@ -74,6 +77,12 @@ class Results:
             *data_notes(note for notes in known for note in notes),
             *exposure_notes(exposures(self.store.records(), scorings)),
         ]
+
+    def _repr_html_(self) -> str:
+        """Show what won and the final table in a notebook."""
+        from tarazu.report.html.fragment import html_fragment
+
+        return html_fragment(_source(self, "en"))
 
 
 def read_results(folder: str | Path) -> Results:
@@ -132,20 +141,58 @@ def report_markdown(results: Results, *, redacted: bool = False, language: Langu
         redacted: Leave the data set's text out; done anyway when the study asks for it.
         language: Language of the reading of the dynamics.
     """
-    asked = results.study.get("report", {}).get("text") == "redacted"
     return markdown(
         results.records,
         results.comparisons,
-        redacted=redacted or asked,
+        redacted=redacted or _asks_for_redaction(results),
         language=language,
         below=results.below,
         failures=results.failures,
     )
 
 
+def report_html(results: Results, *, redacted: bool = False, language: Language = "en") -> str:
+    """Return results as one self-contained page.
+
+    Args:
+        results: The results.
+        redacted: Leave the data set's text out; done anyway when the study asks for it.
+        language: Of all words and numbers of the page.
+    """
+    # Imported here: the libraries behind the page take longer to load than a table to print.
+    from tarazu.report.html.page import html_page
+
+    return html_page(_source(results, language, redacted=redacted), language)
+
+
+def _source(results: Results, language: Language, *, redacted: bool = False) -> Source:
+    from tarazu.report.failures_view import failures_view
+    from tarazu.report.html.source import Source
+
+    first = next(iter(current(results.records)), results.records[0])
+    redacted = redacted or _asks_for_redaction(results)
+    return Source(
+        results.records,
+        results.study,
+        redacted=redacted,
+        items=results.store.read_items(first) if results.store.has_items(first) else None,
+        outcomes=results.outcomes,
+        comparisons=results.comparisons,
+        below=results.below,
+        analyses={
+            one.outcomes.split: failures_view(one, redacted=redacted, language=language)
+            for one in results.failures
+        },
+    )
+
+
+def _asks_for_redaction(results: Results) -> bool:
+    return bool(results.study.get("report", {}).get("text") == "redacted")
+
+
 def report(
     folder: str | Path,
-    format: Literal["table", "json", "markdown", "csv", "latex"] = "table",
+    format: Literal["table", "json", "markdown", "csv", "latex", "html"] = "table",
     *,
     redacted: bool = False,
     language: Language = "en",
@@ -155,9 +202,10 @@ def report(
     Args:
         folder: The folder.
         format: A table for reading, JSON for programs, CSV for spreadsheets, LaTeX for papers, or
-            the whole report as Markdown.
-        redacted: Markdown: leave the data set's text out; done anyway when the study asks for it.
-        language: Markdown: language of the reading of the dynamics.
+            the whole report as Markdown or as one HTML page.
+        redacted: Markdown and HTML: leave the data set's text out; done anyway when the study asks
+            for it.
+        language: HTML: of the page. Markdown: of the reading of the dynamics.
 
     Raises:
         BadInput: The folder has no readable results.
@@ -171,6 +219,8 @@ def report(
         return report_latex(results)
     if format == "markdown":
         return report_markdown(results, redacted=redacted, language=language)
+    if format == "html":
+        return report_html(results, redacted=redacted, language=language)
     from rich.console import Console
 
     from tarazu.report.table import FinalTable

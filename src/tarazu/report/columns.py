@@ -66,19 +66,28 @@ def columns(rows: Sequence[EntryResult], comparison: Comparison | None = None) -
         device = _own(lambda row: size(row.peak_device_bytes))
         found.append(Column("Device memory", device, keep=6))
     if any(notes(row) for row in rows):
-        found.append(Column(NOTES, lambda row: "; ".join(notes(row)), numeric=False, keep=2))
+        found.append(
+            Column(
+                NOTES, lambda row: "; ".join(note.en for note in notes(row)), numeric=False, keep=2
+            )
+        )
     return found
 
 
 def best_rows(column: Column, rows: Sequence[EntryResult]) -> set[str]:
     """Return the ids of the rows with a column's highest value; only primary forms compete."""
-    values = {row.id: column.best(row) for row in rows if row.primary}
-    known = [value for value in values.values() if value is not None and value == value]
+    return top_rows(column.best, rows)
+
+
+def top_rows(value: Callable[[EntryResult], float | None], rows: Sequence[EntryResult]) -> set[str]:
+    """Return the ids of the rows with the highest value; only primary forms compete."""
+    values = {row.id: value(row) for row in rows if row.primary}
+    known = [found for found in values.values() if found is not None and found == found]
     if len(known) < 2:
         return set()
     # Means of equal scores may differ in the last bit.
     top = max(known) - 1e-12
-    return {name for name, value in values.items() if value is not None and value >= top}
+    return {name for name, found in values.items() if found is not None and found >= top}
 
 
 def splits(rows: Sequence[EntryResult]) -> list[tuple[str, list[EntryResult]]]:

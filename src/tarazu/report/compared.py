@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from tarazu.comparison.result import Comparison, Interval, Pair
+from tarazu.report.metric_names import metric_name
 from tarazu.report.numbers import NOTHING
+from tarazu.report.persian import isolated
 from tarazu.report.plain import markdown_inline, markdown_table, one_line
 from tarazu.text import Language, Text
 
@@ -78,19 +80,21 @@ def _separated(comparison: Comparison) -> Text | None:
     exact = all(pair.test == "mcnemar" for pair in pairs)
     test = "exact McNemar tests" if exact else "paired tests over items and seeds"
     test_fa = "آزمون دقیق مک‌نمار" if exact else "آزمون جفتی روی نمونه‌ها و بذرها"
-    metric = one_line(comparison.metric)
+    metric, metric_fa = one_line(comparison.metric), metric_name(comparison.metric).fa
     return Text(
         f"Group: entries that share a letter cannot be separated by {metric} ({test}, "
         f"{comparison.items:,} items in {comparison.clusters:,} groups, 5 % over all "
         f"{len(pairs)} pairs by Holm). {count} of {len(pairs)} pairs can be.",
-        f"گروه: روش‌هایی که حرفی مشترک دارند با معیار {metric} از هم جدا نمی‌شوند ({test_fa}، "
+        f"گروه: روش‌هایی که حرفی مشترک دارند با معیار {metric_fa} از هم جدا نمی‌شوند ({test_fa}، "
         f"{comparison.items:,} نمونه در {comparison.clusters:,} گروه، ۵٪ روی همهٔ "
         f"{len(pairs)} جفت با تصحیح هولم). {count} جفت از {len(pairs)} جفت جدا می‌شوند.",
     )
 
 
 def _equivalent(comparison: Comparison) -> Text | None:
-    same = [f"{one_line(p.a)} = {one_line(p.b)}" for p in comparison.pairs if p.equivalent]
+    same = [(p.a, p.b) for p in comparison.pairs if p.equivalent]
+    names = ", ".join(f"{one_line(a)} = {one_line(b)}" for a, b in same)
+    names_fa = "، ".join(f"{isolated(a)} = {isolated(b)}" for a, b in same)
     points = f"{100 * comparison.margin:g}"
     if comparison.detectable is None:
         return None
@@ -100,8 +104,8 @@ def _equivalent(comparison: Comparison) -> Text | None:
             f"هم‌ارزی هیچ دو روشی در محدودهٔ {points} واحد درصد نشان داده نشد.",
         )
     return Text(
-        f"Equivalent within {points} points: {', '.join(same)}.",
-        f"هم‌ارز در محدودهٔ {points} واحد درصد: {'، '.join(same)}.",
+        f"Equivalent within {points} points: {names}.",
+        f"هم‌ارز در محدودهٔ {points} واحد درصد: {names_fa}.",
     )
 
 

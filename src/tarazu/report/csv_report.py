@@ -73,7 +73,7 @@ def _row(
         "seconds": row.seconds,
         "peak_memory_bytes": row.peak_memory_bytes,
         "peak_device_bytes": row.peak_device_bytes,
-        "notes": "; ".join(notes(row)),
+        "notes": "; ".join(note.en for note in notes(row)),
     }
     return cells
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tarazu.report.metric_names import metric_name
 from tarazu.text import Text
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _best(epochs: Sequence[Epoch], metric: str | None) -> list[Finding]:
     value, at = max(values, key=lambda pair: (pair[0], -pair[1]))
     text = Text(
         f"Validation {metric} is highest in epoch {at}: {100 * value:.1f} %.",
-        f"بیشترین {metric} اعتبارسنجی در دور {at} است: {100 * value:.1f} ٪.",
+        f"بیشترین {metric_name(metric or '').fa} اعتبارسنجی در دور {at} است: {100 * value:.1f} ٪.",
     )
     return [Finding("best", text, at)]
 

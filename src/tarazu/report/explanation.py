@@ -58,19 +58,19 @@ def settings_table(settings: Mapping[str, Setting]) -> str:
     rows = [
         [
             markdown_inline(text)
-            for text in (name, _value(item.value), item.reason, item.source, item.chosen_by)
+            for text in (name, setting_value(item.value), item.reason, item.source, item.chosen_by)
         ]
         for name, item in settings.items()
     ]
     return markdown_table(["name", "value", "reason", "source", "chosen by"], rows, numeric=set())
 
 
-def _value(value: Any) -> str:
+def setting_value(value: Any) -> str:
     """Return a value as one would write it in a study file."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {_value(item)}" for name, item in value.items())
+        return ", ".join(f"{name}: {setting_value(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_value, value))}]"
+        return f"[{', '.join(map(setting_value, value))}]"
     if isinstance(value, bool):
         return str(value).lower()
     return "–" if value is None else str(value)

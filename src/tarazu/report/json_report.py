@@ -15,12 +15,13 @@ from tarazu.comparison.sizes import break_even, learning_curves
 if TYPE_CHECKING:
     from tarazu.comparison.result import Comparison, Pair
     from tarazu.record.record import RunRecord
+    from tarazu.text import Text
 
 
 def json_report(
     records: Sequence[RunRecord],
     comparisons: Sequence[Comparison] = (),
-    below: Sequence[str] = (),
+    below: Sequence[Text] = (),
 ) -> str:
     """Return results as JSON.
 
@@ -47,7 +48,7 @@ def json_report(
         "break_even": [asdict(one) for one in break_even(curves)],
         "costs": [asdict(one) for one in costs(records)],
         "fronts": fronts(records),
-        "notes": list(below),
+        "notes": [line.en for line in below],
     }
     return to_json(report)
 

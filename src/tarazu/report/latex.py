@@ -20,6 +20,7 @@ from tarazu.report.plain import one_line
 if TYPE_CHECKING:
     from tarazu.comparison.result import Comparison
     from tarazu.record.record import RunRecord
+    from tarazu.text import Text
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -71,7 +72,7 @@ def latex_inline(text: object) -> str:
 def latex(
     records: Sequence[RunRecord],
     comparisons: Sequence[Comparison] = (),
-    below: Sequence[str] = (),
+    below: Sequence[Text] = (),
 ) -> str:
     """Return a document with the final table and the table of pairs of every test split.
 
@@ -88,7 +89,7 @@ def latex(
         if comparison is not None and comparison.pairs:
             parts += [_pairs(comparison)]
     if foot := [*footnotes(records), *below]:
-        items = "\n".join(rf"\item {latex_inline(line)}" for line in foot)
+        items = "\n".join(rf"\item {latex_inline(line.en)}" for line in foot)
         parts.append(f"\\begin{{itemize}}\n{items}\n\\end{{itemize}}")
     parts.append("\\end{document}\n")
     return "\n".join(parts)
@@ -102,7 +103,7 @@ def _results(split: str, rows: Sequence[EntryResult], comparison: Comparison | N
         cells = [latex_inline(column.cell(row)) for column in kept]
         marked = zip(cells, best, strict=True)
         body.append([rf"\textbf{{{cell}}}" if row.id in top else cell for cell, top in marked])
-    told = [caption(rows), *(summary(comparison) if comparison is not None else [])]
+    told = [caption(rows).en, *(summary(comparison) if comparison is not None else [])]
     align = "".join("r" if column.numeric else "l" for column in kept)
     headings = [latex_inline(column.heading) for column in kept]
     return _table(f"results: {split}", align, headings, body, " ".join(told))

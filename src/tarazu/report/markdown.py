@@ -21,7 +21,7 @@ from tarazu.report.plain import markdown_inline, markdown_table, one_line
 from tarazu.report.prompts import prompt_text
 from tarazu.report.sizes import size_tables
 from tarazu.report.tuning import tuning_parts
-from tarazu.text import Language
+from tarazu.text import Language, Text
 
 if TYPE_CHECKING:
     from tarazu.comparison.failures import Failures
@@ -35,7 +35,7 @@ def markdown(
     *,
     redacted: bool = False,
     language: Language = "en",
-    below: Sequence[str] = (),
+    below: Sequence[Text] = (),
     failures: Sequence[Failures] = (),
 ) -> str:
     """Return the report of a study as Markdown.
@@ -76,7 +76,7 @@ def _section(title: str, parts: list[str]) -> list[str]:
 
 def _results(
     rows: list[EntryResult],
-    below: Sequence[str],
+    below: Sequence[Text],
     comparisons: Sequence[Comparison],
     language: Language,
 ) -> list[str]:
@@ -95,10 +95,10 @@ def _results(
         numeric = {index for index, column in enumerate(kept) if column.numeric}
         headings = [markdown_inline(column.heading) for column in kept]
         parts += [f"### {markdown_inline(split)}"] if split else []
-        parts += [markdown_table(headings, body, numeric), markdown_inline(caption(shown))]
+        parts += [markdown_table(headings, body, numeric), markdown_inline(caption(shown).en)]
         told = summary(comparison, language) if comparison is not None else []
         parts += ["\n".join(f"- {markdown_inline(line)}" for line in told)] if told else []
-    foot = "\n".join(f"- {markdown_inline(line)}" for line in below)
+    foot = "\n".join(f"- {markdown_inline(line.en)}" for line in below)
     return [*parts, foot] if foot else parts
 
 

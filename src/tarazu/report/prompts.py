@@ -29,8 +29,13 @@ def prompt_text(prompt: Mapping[str, Any], *, redacted: bool) -> str:
         prompt: `RunRecord.prompt`.
         redacted: Keep item ids, numbers and our own words only.
     """
-    shown = {name: _redact(name, value) for name, value in prompt.items()} if redacted else prompt
+    shown = without_data(prompt) if redacted else prompt
     return "\n\n".join(_field(name, value) for name, value in shown.items())
+
+
+def without_data(prompt: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a record says of its prompt without any text of the data set."""
+    return {name: _redact(name, value) for name, value in prompt.items()}
 
 
 def _redact(name: str, value: Any, own: bool = False, foreign: bool = False) -> Any:
@@ -54,7 +59,7 @@ def _field(name: str, value: Any) -> str:
     if isinstance(value, str):
         return _block(title, value)
     if isinstance(value, Mapping | list | tuple):
-        return _block(title, "\n".join(_lines(value, "")))
+        return _block(title, "\n".join(outline(value)))
     return f"{title}: {markdown_inline(value)}"
 
 
@@ -62,7 +67,7 @@ def _block(title: str, text: str) -> str:
     return f"{title}:\n\n{markdown_block(text)}"
 
 
-def _lines(value: Any, indent: str) -> list[str]:
+def outline(value: Any, indent: str = "") -> list[str]:
     """Return nested values as an indented outline."""
     if not isinstance(value, Mapping | list | tuple):
         return [indent + line for line in str(value).split("\n")]
@@ -71,7 +76,7 @@ def _lines(value: Any, indent: str) -> list[str]:
     for name, item in pairs:
         mark = name if name == "-" else f"{one_line(name)}:"
         if isinstance(item, Mapping | list | tuple) or "\n" in str(item):
-            lines += [f"{indent}{mark}", *_lines(item, indent + "  ")]
+            lines += [f"{indent}{mark}", *outline(item, indent + "  ")]
         else:
             lines.append(f"{indent}{mark} {item}")
     return lines

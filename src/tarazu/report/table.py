@@ -17,6 +17,7 @@ from tarazu.report.columns import NOTES, Column, best_rows, columns, splits
 from tarazu.report.compared import summary
 from tarazu.report.notes import caption, footnotes, notes
 from tarazu.report.plain import one_line
+from tarazu.text import Text as Line
 
 if TYPE_CHECKING:
     from tarazu.comparison.result import Comparison
@@ -44,7 +45,7 @@ class FinalTable:
         self,
         records: Sequence[RunRecord],
         comparisons: Sequence[Comparison] = (),
-        below: Sequence[str] = (),
+        below: Sequence[Line] = (),
     ) -> None:
         self._records = records
         self._comparisons = comparisons
@@ -64,12 +65,12 @@ class FinalTable:
             every = columns(rows, comparison)
             kept = fitting(every, rows, options.max_width)
             yield _table(kept, rows)
-            yield Text(caption(rows), style="dim")
-            for line in summary(comparison) if comparison is not None else ():
-                yield Text(line, style="dim")
+            yield Text(caption(rows).en, style="dim")
+            for said in summary(comparison) if comparison is not None else ():
+                yield Text(said, style="dim")
             yield from _notes_below(every, kept, rows)
         for line in (*footnotes(self._records), *self._below):
-            yield Text(line, style="dim")
+            yield Text(line.en, style="dim")
 
 
 def fitting(every: list[Column], rows: Sequence[EntryResult], width: int) -> list[Column]:
@@ -124,4 +125,4 @@ def _notes_below(
     if len(kept) < len(every) and not any(column.heading == NOTES for column in kept):
         for row in rows:
             if notes(row):
-                yield Text(f"{one_line(row.id)}: {'; '.join(notes(row))}")
+                yield Text(f"{one_line(row.id)}: {'; '.join(note.en for note in notes(row))}")
