@@ -23,7 +23,15 @@ from tarazu.errors import bad
 from tarazu.record.disk import sync, told_plainly
 from tarazu.record.key import sha256_text
 from tarazu.record.record import RunRecord
-from tarazu.report.api import Results, read_results, report_csv, report_json, report_markdown
+from tarazu.report.api import (
+    Results,
+    read_results,
+    report_csv,
+    report_html,
+    report_json,
+    report_markdown,
+)
+from tarazu.text import LANGUAGES
 
 # The earliest time that a zip archive can hold: the time of packing is nobody's business.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
@@ -32,7 +40,8 @@ _README = """# {study}
 
 A study made by tarazu {version}. What is in this archive:
 
-- `report.md`, `report.json`, `entries.csv`: the results
+- `report.en.html`, `report.fa.html`: the results to read, offline, in English and Persian
+- `report.md`, `report.json`, `entries.csv`: the same for other programs
 - `study.json`: what was asked for, with every default filled in
 - `runs/`: one record per run, with all settings and their reasons, and the answer to every item
 - `data/`: the items{redacted}
@@ -81,7 +90,8 @@ def bundle(folder: str | Path, *, out: str | Path | None = None, weights: bool =
 
 def _files(results: Results, *, weights: bool) -> Iterator[tuple[str, bytes]]:
     redacted = results.study.get("report", {}).get("text") == "redacted"
-    shown = Results([_without_paths(r) for r in results.records], results.study, results.store)
+    records = [_without_paths(record) for record in results.records]
+    shown = Results(records, _bare(results.study), results.store)
     name = results.records[0].spec.study
     readme = _README.format(
         study=name,
@@ -91,6 +101,8 @@ def _files(results: Results, *, weights: bool) -> Iterator[tuple[str, bytes]]:
     )
     yield "README.md", readme.encode()
     yield "report.md", report_markdown(shown).encode()
+    for language in LANGUAGES:
+        yield f"report.{language}.html", report_html(shown, language=language).encode()
     yield "report.json", report_json(shown).encode()
     yield "entries.csv", report_csv(shown).encode()
     yield "study.json", _json(_bare(results.study))

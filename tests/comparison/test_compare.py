@@ -9,7 +9,8 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 from tarazu.comparison.compare import compare, compare_all, mcnemar
-from tarazu.comparison.result import leading
+from tarazu.comparison.multiple import letters
+from tarazu.comparison.result import Comparison, leading
 
 
 def right(count: int, of: int) -> np.ndarray:
@@ -167,6 +168,13 @@ def test_without_ground_there_is_no_interval_and_no_test(answered):
     assert found.intervals["a"].low is None
     assert found.detectable is None
     assert "No intervals and no tests" in found.warnings[0].en
+
+
+def test_groups_go_on_after_z():
+    names = [f"e{number}" for number in range(28)]
+    found = letters(names, list(combinations(names, 2)))
+    comparison = Comparison("test", "accuracy", 9, 9, 0.03, {}, (), found, None, None, ())
+    assert comparison.groups() == [[name] for name in names]
 
 
 def test_one_entry_alone_is_compared_with_nothing(answered):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tarazu.text import Text
+
+_LETTER = re.compile(r"\([^()]+\)|[^()]")
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,14 @@ class Comparison:
 
     def groups(self) -> list[list[str]]:
         """Return the entries of each letter, the best group first."""
-        names = sorted({letter for found in self.letters.values() for letter in found})
-        return [[name for name, found in self.letters.items() if one in found] for one in names]
+        shared = {name: _LETTER.findall(found) for name, found in self.letters.items()}
+        names = sorted({one for found in shared.values() for one in found}, key=_place)
+        return [[name for name, found in shared.items() if one in found] for one in names]
+
+
+def _place(letter: str) -> tuple[int, str]:
+    """Order letters as they are given: ``(aa)`` comes after ``z``."""
+    return len(letter), letter
 
 
 def leading(comparisons: Iterable[Comparison], split: str) -> Comparison | None:
