@@ -125,6 +125,8 @@ def train(model: Any, dataset: list[Any], collator: Any, args: argparse.Namespac
             data_collator=collator,
         )
         trainer.train()
+    # The Trainer groups by length when it predicts, too, and returns the answers in that order.
+    trainer.args.train_sampling_strategy = "random"
     return trainer
 
 
