@@ -51,13 +51,19 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return study(tmp_path_factory.mktemp("secret-user"))
 
 
+@pytest.fixture(scope="module")
+def packed(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bundle(ran, out=tmp_path_factory.mktemp("packed") / "x.zip")
+
+
 def contents(archive: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(archive) as file:
         return {name: file.read(name) for name in file.namelist()}
 
 
-def test_everything_is_in_it(ran, tmp_path):
-    found = contents(bundle(ran, out=tmp_path / "x.zip"))
+def test_everything_is_in_it(packed):
+    found = contents(packed)
+    assert {"report.en.html", "report.fa.html"} <= set(found)
     assert {"README.md", "report.md", "report.json", "entries.csv", "study.json"} <= set(found)
     assert sum(name.endswith("record.json") for name in found) == 2
     assert sum(name.endswith("predictions.parquet") for name in found) == 2
@@ -66,8 +72,8 @@ def test_everything_is_in_it(ran, tmp_path):
     assert json.loads(found["study.json"])["methods"] == {"majority": {}, "tfidf": {}}
 
 
-def test_no_path_of_this_machine_is_in_it(ran, tmp_path):
-    found = contents(bundle(ran, out=tmp_path / "x.zip"))
+def test_no_path_of_this_machine_is_in_it(ran, packed):
+    found = contents(packed)
     assert "secret-user" in (ran / "study.json").read_text()
     for name, content in found.items():
         assert b"secret-user" not in content, name
@@ -75,10 +81,9 @@ def test_no_path_of_this_machine_is_in_it(ran, tmp_path):
     assert json.loads(found["study.json"])["data"]["train"] == "train.csv"
 
 
-def test_equal_studies_give_equal_bytes(ran, tmp_path):
+def test_equal_studies_give_equal_bytes(ran, packed, tmp_path):
     copy = Path(shutil.copytree(ran, tmp_path / "other"))
-    first, second = bundle(ran, out=tmp_path / "1.zip"), bundle(copy, out=tmp_path / "2.zip")
-    assert first.read_bytes() == second.read_bytes()
+    assert bundle(copy, out=tmp_path / "x.zip").read_bytes() == packed.read_bytes()
 
 
 def test_a_redacted_study_keeps_its_text_to_itself(tmp_path):
@@ -100,8 +105,16 @@ def test_the_archive_may_not_stand_in_what_it_packs(ran):
     assert not list(ran.glob(".tmp-*"))
 
 
-def test_the_command_names_the_archive(ran, tmp_path):
-    shown = CliRunner().invoke(app, ["bundle", str(ran), "--out", str(tmp_path / "study.zip")])
+def test_the_command_names_the_archive(monkeypatch, tmp_path):
+    asked = {}
+
+    def pack(folder, *, out, weights):
+        asked.update(folder=folder, out=out, weights=weights)
+        return out
+
+    monkeypatch.setattr("tarazu.archive.bundle", pack)
+    place = tmp_path / "study.zip"
+    shown = CliRunner().invoke(app, ["bundle", "out/x", "--out", str(place), "--weights"])
     assert shown.exit_code == 0
     assert "study.zip" in shown.stdout
-    assert zipfile.is_zipfile(tmp_path / "study.zip")
+    assert asked == {"folder": Path("out/x"), "out": place, "weights": True}
