@@ -7,6 +7,7 @@ from rich.console import Console
 
 from tarazu.comparison.entries import entries
 from tarazu.record.record import Attribution, Parameters, Tuned, VariantResult
+from tarazu.record.spec import Setting
 from tarazu.report.columns import best_rows, columns
 from tarazu.report.markdown import markdown
 from tarazu.report.notes import footnotes
@@ -127,6 +128,17 @@ def test_t32_an_untuned_entry_among_tuned_ones_is_named(make):
     assert "Untuned: full." in mixed
     assert "no hyperparameter was searched" not in mixed
     assert "Untuned" not in render(searched, 160)
+
+
+def test_t32_unequal_training_is_said(make):
+    def trained(entry, epochs):
+        setting = Setting(value=epochs, reason="r", source="s", chosen_by="default")
+        return make(entry, losses=(1.0, 0.5), hyperparameters={"epochs": setting})
+
+    told = [line.en for line in footnotes([trained("lora", 3), trained("full", 1)])]
+    assert "Not trained for equally many epochs: 3: lora; 1: full." in told
+    equal = [line.en for line in footnotes([trained("lora", 3), trained("full", 3)])]
+    assert not any("epochs" in line for line in equal)
 
 
 def test_the_best_is_highlighted_among_primary_forms_only(make):

@@ -95,6 +95,7 @@ def footnotes(records: Sequence[RunRecord]) -> list[Text]:
     return [
         *_protocol(shown),
         *_sizes(used),
+        *_unequal_epochs(used),
         *_older(records),
         *_unequal_items(used),
         *_contamination(used),
@@ -229,6 +230,26 @@ def _sizes(used: list[RunRecord]) -> list[Text]:
             f"Trained on {largest} rows, the largest of the sizes {sizes}.",
             f"آموزش‌دیده روی {_persian_list(largest)} سطر، بزرگ‌ترینِ اندازه‌های "
             f"{_persian_list(sizes)}.",
+        )
+    ]
+
+
+def _unequal_epochs(used: list[RunRecord]) -> list[Text]:
+    """Say who was trained for longer than whom (trap T32); a search may have chosen it, too."""
+    entries_by: dict[int, dict[str, None]] = defaultdict(dict)
+    for record in used:
+        setting = record.hyperparameters.get("epochs")
+        if record.epochs and setting is not None:
+            entries_by[setting.value][record.entry] = None
+    if len(entries_by) < 2:
+        return []
+    ordered = sorted(entries_by.items(), reverse=True)
+    told = "; ".join(f"{count:,}: {', '.join(map(one_line, names))}" for count, names in ordered)
+    told_fa = "؛ ".join(f"{count:,}: {'، '.join(map(isolated, names))}" for count, names in ordered)
+    return [
+        Text(
+            f"Not trained for equally many epochs: {told}.",
+            f"شمار دوره‌های آموزش یکسان نیست: {told_fa}.",
         )
     ]
 
