@@ -278,13 +278,18 @@ _HEADINGS = (
 )  # fmt: skip
 
 
-def page(rows: list[dict[str, Any]], studies: int, command: str, machine: str) -> str:
-    """Return the results as Markdown."""
+def page(
+    rows: list[dict[str, Any]], scenarios: int, studies: int, command: str, machine: str
+) -> str:
+    """Return the results as Markdown; it says so when only some scenarios are done."""
+    missing = scenarios - len(rows)
+    so_far = f" {missing} of {scenarios} scenarios have not been simulated yet." if missing else ""
     lines = [
         "# Calibration of intervals and tests by simulation",
         "",
         f"> Made by `{command}`, {time.strftime('%Y-%m-%d', time.gmtime())}; {machine}.",
-        f"> {studies:,} simulated studies per row and world, six entries, 15 pairs; shares in %.",
+        f"> {studies:,} simulated studies per row and world, six entries, 15 pairs; shares in "
+        f"%.{so_far}",
         "",
         "What the columns mean, and how studies are simulated, stands at the head of "
         "`benchmarks/calibration.py`.",
@@ -330,21 +335,24 @@ def main() -> None:
     known = _known(given.out, given.studies, given.seed) if given.resume else {}
     chosen = [one for one in scenarios() if given.only in one.name]
     jobs = [(one, given.studies, given.seed) for one in chosen if one.name not in known]
-    with ProcessPoolExecutor(given.jobs) as pool:
-        for row in pool.map(_work, jobs):
-            print(json.dumps(row), flush=True)
-            known[row["name"]] = row
-            rows = [known[one.name] for one in chosen if one.name in known]
-            made = {"studies": given.studies, "seed": given.seed, "rows": rows}
-            text = json.dumps(made, indent=1) + "\n"
-            write_synced(given.out.with_suffix(".tmp"), text, given.out)
-    rows = [known[one.name] for one in chosen]
     command = "python benchmarks/calibration.py"
     if given.studies != parser.get_default("studies") or given.only:
         command += f" --studies {given.studies} --only '{given.only}'"
     machine = f"numpy {np.__version__}, scipy {scipy.__version__}"
-    text = page(rows, given.studies, command, machine)
-    write_synced(given.page.with_suffix(".tmp"), text, given.page)
+
+    def write() -> None:
+        rows = [known[one.name] for one in chosen if one.name in known]
+        made = {"studies": given.studies, "seed": given.seed, "rows": rows}
+        write_synced(given.out.with_suffix(".tmp"), json.dumps(made, indent=1) + "\n", given.out)
+        text = page(rows, len(chosen), given.studies, command, machine)
+        write_synced(given.page.with_suffix(".tmp"), text, given.page)
+
+    write()
+    with ProcessPoolExecutor(given.jobs) as pool:
+        for row in pool.map(_work, jobs):
+            print(json.dumps(row), flush=True)
+            known[row["name"]] = row
+            write()
 
 
 def _known(file: Path, studies: int, seed: int) -> dict[str, dict[str, Any]]:
