@@ -190,7 +190,7 @@ def test_what_is_known_of_the_data_stands_below_the_table(ran: Ran, tmp_path: Pa
     (tmp_path / "study.yaml").write_text(STUDY)
     result = run_study(tmp_path / "study.yaml", out=tmp_path / "out", only=["tfidf"])
     below = read_results(result.folder).below
-    assert any("stand in test split 'test'" in line for line in below)
+    assert any("stand in test split 'test'" in line.en for line in below)
     (file,) = (result.folder / "data").glob("*/notes.json")
     told = json.loads(file.read_text(encoding="utf-8"))
     found = [o for o in told["overlaps"] if o["held_out"] == "test"]

@@ -53,8 +53,9 @@ def test_the_largest_size_stands_for_the_entry(study):
     assert rows[0].seeds == (0, 1)
     assert {record.inputs["train"].rows for record in current(study)} == {1000}
     assert len(every_size(study)) == len(study)
-    assert not any("older settings" in line for line in footnotes(study))
-    assert "Trained on 1,000 rows, the largest of the sizes 100, 300, 1,000." in footnotes(study)
+    assert not any("older settings" in line.en for line in footnotes(study))
+    told = [line.en for line in footnotes(study)]
+    assert "Trained on 1,000 rows, the largest of the sizes 100, 300, 1,000." in told
 
 
 def test_a_curve_per_entry_with_its_spread(study):
@@ -122,7 +123,7 @@ def test_sizes_of_an_earlier_version_are_older_settings(sized):
     changed = [sized("lora", rows, 0.5, rank=4, finished="2025-01-02") for rows in SIZES]
     now = [sized("lora", rows, 0.5, finished="2026-01-01") for rows in SIZES]
     assert every_size([before, *changed, *now]) == now
-    assert any("Left out: 4 runs" in line for line in footnotes([before, *changed, *now]))
+    assert any("Left out: 4 runs" in line.en for line in footnotes([before, *changed, *now]))
     # And the other way round: from several sizes back to one.
     one = sized("lora", 100, 0.5, axis=False, rank=16, finished="2027-01-01")
     assert every_size([*now, one]) == [one]
