@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -45,6 +48,30 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[TinyKind], Path]
         return made if made.exists() else tiny_model(made, kind)
 
     return folder
+
+
+def load_benchmark(name: str) -> ModuleType:
+    """Return a file of ``benchmarks/`` as a module: they are programs and no package."""
+    file = Path(__file__).resolve().parents[1] / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_benchmark", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def calibration() -> ModuleType:
+    """Return ``benchmarks/calibration.py``."""
+    return load_benchmark("calibration")
+
+
+@pytest.fixture(scope="session")
+def quality() -> ModuleType:
+    """Return ``benchmarks/quality.py``."""
+    return load_benchmark("quality")
 
 
 @pytest.fixture(scope="session")

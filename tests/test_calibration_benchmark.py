@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
 
 from tarazu.comparison import compare as compare_module
 from tarazu.comparison.crossed import Clusters, Sample
-
-FILE = Path(__file__).resolve().parents[1] / "benchmarks" / "calibration.py"
-
-
-@pytest.fixture(scope="module")
-def calibration() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("calibration_benchmark", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize(("metric", "per_group"), [("accuracy", 1), ("accuracy", 3), ("f1", 3)])
