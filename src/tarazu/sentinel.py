@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from tarazu.catalog import resolve_task
 from tarazu.comparison.crossed import Clusters, Sample, difference
-from tarazu.comparison.entries import current, metric_order
+from tarazu.comparison.entries import current, leading_metric
 from tarazu.comparison.sameness import Changed, Verdict, Verification
 from tarazu.errors import BadInput, Problem, bad, did_you_mean
 from tarazu.models.source import LocalModel, fetch
@@ -197,7 +197,7 @@ def _changed(
     split: str,
     groups: np.ndarray[Any, np.dtype[np.int64]],
 ) -> Changed:
-    metric = record.primary_metric or metric_order(record.variants[0].metrics)[0]
+    metric = leading_metric(record, record.variants[0].metrics)
     variant = record.primary_variant
     old, new = (_rows(table, split, variant) for table in (before, after))
     clusters = Clusters.of(groups)

@@ -131,6 +131,16 @@ def metric_order(names: Iterable[str]) -> list[str]:
     ]
 
 
+def leading_metric(record: RunRecord, names: Iterable[str]) -> str:
+    """Return the metric by which a run is compared; records that do not say have the leading one.
+
+    Args:
+        record: The run.
+        names: Metrics that it has, at least one.
+    """
+    return record.primary_metric or metric_order(names)[0]
+
+
 def primary_results(record: RunRecord) -> list[VariantResult]:
     """Return the results of the form that stands for the method; all when it is missing."""
     primary = [item for item in record.variants if item.variant == record.primary_variant]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tarazu.comparison.entries import EntryResult, entries, metric_order
+from tarazu.comparison.entries import EntryResult, entries, leading_metric
 from tarazu.record.record import RunRecord
 from tarazu.record.store import Store
 
@@ -137,7 +137,7 @@ class _Reader:
         _, groups = np.unique(np.array(items.column("group_id").to_pylist()), return_inverse=True)
         return Outcomes(
             split=name,
-            primary_metric=first.primary_metric or metric_order(same[0].metrics)[0],
+            primary_metric=leading_metric(first, same[0].metrics),
             labels=tuple(first.labels),
             item_ids=tuple(ids),
             groups=groups.astype(np.int64),
