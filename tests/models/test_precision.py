@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import itertools
+import time
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -15,12 +19,42 @@ def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_cuda")
-@pytest.mark.parametrize(("bf16", "expected"), [(True, "bfloat16"), (False, "float32")])
+@pytest.mark.parametrize(
+    ("has_it", "gain", "expected"),
+    [
+        (True, 4.0, "bfloat16"),
+        (True, 0.5, "float32"),  # the instructions are there, and slow
+        (True, 1.1, "float32"),  # not worth the rounding
+        (False, 4.0, "float32"),
+    ],
+)
 def test_auto_takes_what_the_processor_multiplies_fast(
-    monkeypatch: pytest.MonkeyPatch, bf16: bool, expected: str
+    monkeypatch: pytest.MonkeyPatch, has_it: bool, gain: float, expected: str
 ) -> None:
-    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: bf16)
+    clock = iter_clock(gain)
+    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: has_it)
+    monkeypatch.setattr(precision.time, "perf_counter", lambda: next(clock))
+    precision.cpu_is_faster_in_bf16.cache_clear()
     assert choose(ComputeSpec(threads=2)) == Precision("cpu", expected, 2)
+    precision.cpu_is_faster_in_bf16.cache_clear()
+
+
+def iter_clock(gain: float) -> Iterator[float]:
+    """Yield times as if bf16 products were `gain` times as fast, now and then disturbed."""
+    now = 0.0
+    for turn in itertools.count():
+        yield now
+        now += (1.0 if turn % 2 == 0 else 1.0 / gain) + (20.0 if turn in (0, 5, 8) else 0.0)
+        yield now
+
+
+def test_speed_of_bf16_is_measured_once_and_quickly() -> None:
+    precision.cpu_is_faster_in_bf16.cache_clear()
+    start = time.perf_counter()
+    first = precision.cpu_is_faster_in_bf16()
+    assert time.perf_counter() - start < 5
+    assert precision.cpu_is_faster_in_bf16() is first
+    assert precision.cpu_is_faster_in_bf16.cache_info().hits == 1
 
 
 @pytest.mark.parametrize(
