@@ -115,12 +115,12 @@ def test_t40_the_weights_of_the_best_epoch_are_restored(
         at_end.append(weights(learner))
         return {}
 
-    plan = replace(PLAN, epochs=6, learning_rate=0.05, head_learning_rate=0.05)
+    plan = replace(PLAN, epochs=12, learning_rate=0.05, head_learning_rate=0.05)
     result = fit(learner, loss, train, validation, plan, Watch(metrics=metrics))
     held_out = [epoch.validation_loss for epoch in result.epochs]
     assert None not in held_out
-    best = min(range(6), key=lambda i: held_out[i])  # type: ignore[arg-type, return-value]
-    assert best < 5, held_out
+    best = min(range(12), key=lambda i: held_out[i])  # type: ignore[arg-type, return-value]
+    assert best < 11, held_out
     assert result.selected == best + 1
     for name, value in learner.named_trained():
         assert torch.equal(value, at_end[best][name]), name

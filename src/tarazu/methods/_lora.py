@@ -106,6 +106,9 @@ def inject(learner: Learner, knobs: Any) -> None:
     """Freeze the base and add A and B beside each target; train them and the head."""
     import peft
 
+    from tarazu.models.fast.low_rank import use_single_step
+    from tarazu.models.fast.switches import switches
+
     learner.requires_grad_(False)
     decoder = learner.info.kind == "decoder"
     config = peft.LoraConfig(
@@ -122,6 +125,8 @@ def inject(learner: Learner, knobs: Any) -> None:
     card = learner.info.card
     adapter.peft_config["default"].base_model_name_or_path = card.id if card else learner.info.name
     learner.set_adapter(adapter)
+    if switches().low_rank:
+        use_single_step(learner.body)
     if learner.head is not None:
         learner.head.requires_grad_(True)
 

@@ -9,6 +9,11 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from tarazu.models.fast.attention import use_block_attention
+from tarazu.models.fast.dropout import use_cheap_dropout
+from tarazu.models.fast.norm import use_short_norm
+from tarazu.models.fast.rotary import use_one_pass_rotary
+from tarazu.models.fast.switches import switches
 from tarazu.models.heads import ClassificationHead, SpanHead
 from tarazu.models.info import ModelInfo
 from tarazu.models.learner import Learner
@@ -126,7 +131,20 @@ def load_learner(
         learner.head.to(precision.device)
     if not four_bit:
         learner.to(precision.device)
+    if precision.device == "cpu":
+        _make_fast(learner)
     return learner.eval()
+
+
+def _make_fast(learner: Learner) -> None:
+    on = switches()
+    if on.attention:
+        use_block_attention(learner.body, learner.info)
+        use_one_pass_rotary(learner.body, learner.info)
+    if on.norm:
+        use_short_norm(learner.body, learner.info)
+    if on.dropout:
+        use_cheap_dropout(learner)
 
 
 def _keep_layout(body: Any) -> None:

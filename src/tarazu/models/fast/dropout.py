@@ -1,0 +1,73 @@
+"""Dropout with cheap masks.
+
+On a CPU, drawing dropout masks took a tenth of a training step with adapters: `torch.bernoulli_`
+makes one number of its generator per element. Here one 64-bit number decides four elements. The
+probability is rounded to a multiple of 2**-16, and the scale is that of the rounded one, so the
+expectation stays exact.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+LEVELS = 1 << 16
+LANES = 4  # of 16 bits in one random number
+
+
+def kept(shape: torch.Size, p: float) -> tuple[Tensor, float]:
+    """Draw which elements stay.
+
+    Args:
+        shape: Of the mask.
+        p: Probability of being dropped, at least 0 and below 1.
+
+    Returns:
+        1 where an element stays and 0 where it is dropped (uint8), and by what the rest must be
+        multiplied.
+    """
+    dropped = min(round(p * LEVELS), LEVELS - 1)
+    count = shape.numel()
+    drawn = torch.empty(-(-count // LANES), dtype=torch.int64).random_(-(2**63), None)
+    lanes = drawn.view(torch.int16)[:count].view(shape)
+    mask = lanes.ge(dropped - LEVELS // 2).view(torch.uint8)
+    return mask, LEVELS / (LEVELS - dropped)
+
+
+class _Drop(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, p: float) -> Tensor:
+        mask, scale = kept(states.shape, p)
+        ctx.save_for_backward(mask)
+        ctx.scale = scale
+        return (states * mask).mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (mask,) = ctx.saved_tensors
+        return (gradient * mask).mul_(ctx.scale), None
+
+
+def drop(states: Tensor, p: float) -> Tensor:
+    """Set elements to zero with probability `p` and scale the rest (Srivastava et al. 2014)."""
+    result: Tensor = _Drop.apply(states, p) if p > 0 else states  # type: ignore[no-untyped-call]
+    return result
+
+
+class CheapDropout(nn.Dropout):
+    """`torch.nn.Dropout` with cheap masks on the CPU."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Drop in training mode; elsewhere leave the states as they are."""
+        if not self.training or self.p == 0 or states.device.type != "cpu" or self.inplace:
+            return super().forward(states)
+        return drop(states, self.p)
+
+
+def use_cheap_dropout(model: nn.Module) -> None:
+    """Let every dropout layer of a model draw cheap masks."""
+    for module in model.modules():
+        if type(module) is nn.Dropout:
+            module.__class__ = CheapDropout

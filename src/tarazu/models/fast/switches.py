@@ -1,0 +1,68 @@
+"""Which faster ways are on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields, replace
+
+from tarazu.errors import bad, did_you_mean
+
+VARIABLE = "TARAZU_PLAIN"
+
+
+@dataclass(frozen=True)
+class Fast:
+    """The faster ways; all are on.
+
+    Attributes:
+        attention: Matrix products over blocks of queries and rotary positions in one pass, on the
+            CPU.
+        dropout: Masks from 16 random bits per number, on the CPU.
+        low_rank: One pass for an adapter's update, on the CPU.
+        norm: Root-mean-square normalisation in few steps, on the CPU in fp32.
+    """
+
+    attention: bool = True
+    dropout: bool = True
+    low_rank: bool = True
+    norm: bool = True
+
+
+_switched: ContextVar[Fast | None] = ContextVar("_switched", default=None)
+
+
+def switches() -> Fast:
+    """Return what is on, by `switched` or else by the environment.
+
+    Raises:
+        BadInput: The environment variable names something else.
+    """
+    return _switched.get() or _from_environment(os.environ.get(VARIABLE, ""))
+
+
+@contextmanager
+def switched(fast: Fast) -> Iterator[None]:
+    """Use these switches within the block."""
+    token = _switched.set(fast)
+    try:
+        yield
+    finally:
+        _switched.reset(token)
+
+
+def _from_environment(text: str) -> Fast:
+    known = [field.name for field in fields(Fast)]
+    named = [word.strip() for word in text.split(",") if word.strip()]
+    for name in named:
+        if name not in (*known, "all"):
+            raise bad(
+                VARIABLE,
+                f"must name some of {', '.join(known)}, or all",
+                name,
+                did_you_mean(name, known) or "Leave it unset.",
+            )
+    off = known if "all" in named else named
+    return replace(Fast(), **dict.fromkeys(off, False))

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from tarazu.models.fast.norm import _Forward, _Norm
+from tarazu.models.learner import Learner
+
+
+def test_gradients_are_those_of_the_formula() -> None:
+    states = torch.randn(2, 3, 5, dtype=torch.double, requires_grad=True)
+    weight = torch.randn(5, dtype=torch.double, requires_grad=True)
+
+    def norm(states: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = _Norm.apply(states, weight, 1e-3)
+        return result
+
+    expected = weight * states / (states.square().mean(-1, keepdim=True) + 1e-3).sqrt()
+    assert torch.allclose(norm(states, weight), expected)
+    assert torch.autograd.gradcheck(norm, (states, weight))
+
+
+def test_norms_of_a_model_are_replaced_and_fall_back_in_half_precision(
+    load: Callable[..., Learner],
+) -> None:
+    for dtype in ("float32", "bfloat16"):
+        learner = load("llama", "text", method="lora", dtype=dtype)
+        learner.settle()
+        norm = learner.trunk.norm
+        assert isinstance(norm.forward, _Forward)
+        states = torch.randn(2, 3, norm.weight.shape[0], dtype=norm.weight.dtype)
+        assert torch.allclose(norm(states), type(norm).forward(norm, states), atol=1e-6)
+    assert not isinstance(load("gpt2", "text").trunk.ln_f.forward, _Forward)
