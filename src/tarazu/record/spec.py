@@ -168,6 +168,16 @@ class ReportSpec(Spec):
     """Languages of the report."""
     text: Literal["full", "redacted"] = "full"
     """``redacted`` leaves the text of the data set out and shows item ids instead."""
+    price_per_hour: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """What an hour of the machine costs; reports then give costs in money beside time."""
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    """Of the price: three letters (ISO 4217), such as USD."""
+
+    @model_validator(mode="after")
+    def _price_and_currency(self) -> ReportSpec:
+        if (self.price_per_hour is None) != (self.currency is None):
+            raise ValueError("must give both 'price_per_hour' and 'currency', or neither")
+        return self
 
 
 class TuningSpec(Spec):

@@ -11,8 +11,10 @@ from tarazu.comparison.entries import EntryResult, current, entries, metric_orde
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tarazu.comparison.costs import Price
     from tarazu.comparison.outcomes import Outcomes
     from tarazu.comparison.result import Comparison
+    from tarazu.comparison.sizes import LearningCurve
     from tarazu.record.record import RunRecord
     from tarazu.text import Text
 
@@ -32,6 +34,8 @@ class Source:
         below: What stands below the table beside what the records say of themselves.
         analyses: What analyses of the failures say, as Markdown in the language of the page, by
             test split.
+        curves: The entries at every training size; empty where there is one.
+        price: Of the machine; None where the study states none.
         used: The final records that belong together.
         rows: The entries.
     """
@@ -44,6 +48,8 @@ class Source:
     comparisons: Sequence[Comparison] = ()
     below: Sequence[Text] = ()
     analyses: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    curves: Sequence[LearningCurve] = ()
+    price: Price | None = None
     used: Sequence[RunRecord] = field(init=False)
     rows: Sequence[EntryResult] = field(init=False)
 
