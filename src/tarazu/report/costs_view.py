@@ -29,7 +29,8 @@ _MONEY = Text("{step}, {currency}", "{step}، {currency}")
 _PRICE = Text(
     "Money: the time beside it at {amount} {currency} per hour of the machine. Loading is left "
     "out; tuning is that of all trials together, the rest is one run.",
-    "پول: همان زمان با بهای {amount} {currency} برای هر ساعت دستگاه. بارگذاری در آن نیست؛ بهای تنظیم از "
+    "پول: همان زمان با بهای {amount} {currency} برای هر ساعت دستگاه. بارگذاری در آن نیست؛ بهای "
+    "تنظیم از "
     "آنِ همهٔ آزمون‌های تنظیم است و بقیه از آنِ یک اجرا.",
 )
 _MEMORY = Text("peak memory: {step}", "بیشینهٔ حافظه: {step}")
@@ -82,9 +83,7 @@ def costs_view(
     return [table, "\n".join(lines)] if lines else [table]
 
 
-def _money_headings(
-    found: Sequence[Costs], price: Price | None, language: Language
-) -> list[str]:
+def _money_headings(found: Sequence[Costs], price: Price | None, language: Language) -> list[str]:
     if price is None:
         return []
     titles = [*(_STEPS[step] for step in priced_steps(found)), _ITEMS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 from tarazu.comparison.result import Interval
 from tarazu.comparison.sizes import BreakEven, LearningCurve, break_even, sizes_of
 from tarazu.report.compared import interval_text

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tarazu.comparison.costs import Price
     from tarazu.comparison.outcomes import Outcomes
     from tarazu.comparison.result import Comparison
+    from tarazu.comparison.sensitivity import EntryTuning
     from tarazu.comparison.sizes import LearningCurve
     from tarazu.record.record import RunRecord
     from tarazu.text import Text
@@ -87,7 +88,7 @@ class Source:
         return found
 
 
-def entry_name(record: RunRecord) -> str:
-    """Return the name of a run's entry, with its model where the name does not say it."""
+def entry_name(record: RunRecord | EntryTuning) -> str:
+    """Return the name of an entry, with its model where the name does not say it."""
     known = record.model is None or record.entry.endswith(f"@{record.model}")
     return record.entry if known else f"{record.entry} ({record.model})"
