@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tarazu.comparison.costs import Costs, costs, pareto_front
-from tarazu.comparison.costs import Price as MachinePrice
 from tarazu.report import numbers
 from tarazu.report.html.charts import Axis, CostPoint, pareto
 from tarazu.report.html.parts import Cell, Figure, Table, headings, name, number, row
@@ -16,7 +15,6 @@ from tarazu.report.html.svg import ticks_of
 from tarazu.report.html.writer import Writer
 from tarazu.report.metric_names import metric_name
 from tarazu.report.numbers import NOTHING
-from tarazu.report.price import priced_steps
 
 # Places for ticks, from few to many: the first that gives enough is taken.
 _TIMES: tuple[tuple[float, ...], ...] = (
@@ -108,17 +106,12 @@ def pareto_parts(source: Source, write: Writer) -> list[ParetoPart]:
             if metric in row.metrics
         ]
         if len(rows) > 1:
-            parts.append(_part(split, place, metric, rows, source.price, write))
+            parts.append(_part(split, place, metric, rows, write))
     return parts
 
 
 def _part(
-    split: str,
-    place: int,
-    metric: str,
-    rows: Sequence[_Priced],
-    paid: MachinePrice | None,
-    write: Writer,
+    split: str, place: int, metric: str, rows: Sequence[_Priced], write: Writer
 ) -> ParetoPart:
     figures, fronts = [], {}
     for price in prices(write):
@@ -128,7 +121,7 @@ def _part(
         best = pareto_front({row.name: (row.quality, amount) for row, amount in known})
         fronts[price] = best
         figures.append(_figure(price, f"pareto-{place}", metric, known, best, write))
-    return ParetoPart(split, tuple(figures), _table(metric, rows, fronts, paid, write))
+    return ParetoPart(split, tuple(figures), _table(metric, rows, fronts, write))
 
 
 def _figure(
@@ -158,24 +151,10 @@ def _figure(
 
 
 def _table(
-    metric: str,
-    rows: Sequence[_Priced],
-    fronts: Mapping[Price, set[str]],
-    paid: MachinePrice | None,
-    write: Writer,
+    metric: str, rows: Sequence[_Priced], fronts: Mapping[Price, set[str]], write: Writer
 ) -> Table:
     label = write.say("in_percent", metric=write.text(metric_name(metric)))
-    steps = priced_steps(one.cost for one in rows) if paid else []
     titles = [write.say(price.key) for price in fronts]
-    if paid is not None:
-        titles += [
-            write.say("in_money", what=write.say(key), currency=write.name(paid.currency))
-            for key in (*(f"money_{step}" for step in steps), "money_answers")
-        ]
-    notes = [write.say("front_note")]
-    if paid is not None:
-        amount, currency = write.money(paid.per_hour), write.name(paid.currency)
-        notes.append(write.say("money_note", amount=amount, currency=currency))
     return Table(
         headings(write.say("entry"), label, *titles, numeric=range(1, 2 + len(titles))),
         tuple(
@@ -183,20 +162,13 @@ def _table(
                 name(one.name),
                 number(write.percent(one.quality), one.quality),
                 *(_amount(price, one, one.name in ids, write) for price, ids in fronts.items()),
-                *(_money(one.cost, steps, paid, write) if paid else ()),
             )
             for one in rows
         ),
         write.say("front_table"),
         sortable=True,
-        notes=tuple(notes),
+        notes=(write.say("front_note"),),
     )
-
-
-def _money(cost: Costs, steps: Sequence[str], paid: MachinePrice, write: Writer) -> list[Cell]:
-    times = [*(cost.seconds.get(step) for step in steps), cost.seconds_per_thousand]
-    amounts = [paid.of(seconds) for seconds in times]
-    return [number(write.money(amount), amount) for amount in amounts]
 
 
 def _amount(price: Price, one: _Priced, leads: bool, write: Writer) -> Cell:

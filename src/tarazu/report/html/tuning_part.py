@@ -121,7 +121,7 @@ def _chosen(entry: EntryTuning, write: Writer) -> Row:
 
 
 def _settings(trial: TrialResult) -> str:
-    return ", ".join(f"{name} = {trial_value(value)}" for name, value in trial.values.items())
+    return ", ".join(f"{name}={trial_value(value)}" for name, value in trial.values.items())
 
 
 # ---- what more trials would bring
@@ -248,8 +248,9 @@ def _outcome(trial: TrialResult, write: Writer, *, used: bool) -> Cell:
     if trial.failure is not None:
         reason = shorten(trial.failure, _REASON_LENGTH)
         return Cell(write.say("tuning_failed", reason=write.name(reason)), "failed")
-    key = "used" if used else "stopped" if trial.share < 1 else "ended"
-    return Cell(write.say(f"tuning_{key}"), key, strong=used)
+    early = "tuning_stopped" if trial.share < 1 else "tuning_ended"
+    key = "tuning_used" if used else early
+    return Cell(write.say(key), key, strong=used)
 
 
 def _knobs(entry: EntryTuning, write: Writer) -> Table:

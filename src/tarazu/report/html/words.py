@@ -26,6 +26,11 @@ WORDS: dict[str, Text] = {
         "روش‌های برجسته جبهه را می‌سازند: هیچ روش دیگری بی هزینهٔ بیشتر بهتر نیست. محورهای هزینه "
         "لگاریتمی‌اند.",
     ),
+    "section_costs": Text("What each step took", "هر گام چه برد"),
+    "about_costs": Text(
+        "Every run is a process of its own, so its memory is its own too.",
+        "هر اجرا فرایندی جداگانه است، پس حافظه‌اش نیز از آنِ خود اوست.",
+    ),
     "section_sizes": Text("How many labels it takes", "چند برچسب لازم است"),
     "about_sizes": Text(
         "The same methods with fewer training rows, each sample within the next larger one.",
@@ -193,16 +198,25 @@ WORDS: dict[str, Text] = {
     "pareto_about": Text("On the front: {entries}.", "روی جبهه: {entries}."),
     "front_table": Text("Costs of all entries", "هزینه‌های همهٔ روش‌ها"),
     "front_note": Text("Set off: on the front of that cost.", "برجسته: روی جبههٔ همان هزینه."),
+    "step_load": Text("Loading", "بارگذاری"),
+    "step_tune": Text("Tuning", "تنظیم"),
+    "step_train": Text("Training", "آموزش"),
+    "step_evaluate": Text("Evaluation", "ارزیابی"),
+    "step_merge": Text("Merging", "ادغام"),
+    "rate_train": Text("Tokens/s in training", "توکن بر ثانیه در آموزش"),
+    "rate_answer": Text("Tokens/s in evaluation", "توکن بر ثانیه در ارزیابی"),
+    "peak_of": Text("{memory}: {step}", "{memory}: {step}"),
+    "times_title": Text("Time by step", "زمان به تفکیک گام"),
+    "times_note": Text(
+        "Means over seeds; tuning: all trials together. Training: with tokenising and validation.",
+        "میانگین روی بذرها؛ تنظیم: همهٔ آزمون‌های تنظیم با هم. آموزش: با توکن‌سازی و اعتبارسنجی.",
+    ),
+    "peaks_title": Text("Peak of memory by step", "بیشینهٔ حافظه به تفکیک گام"),
     "in_money": Text("{what}, {currency}", "{what}، {currency}"),
-    "money_tune": Text("Tuning", "تنظیم"),
-    "money_train": Text("Training", "آموزش"),
-    "money_answers": Text("1,000 answers", "هر ۱٬۰۰۰ پاسخ"),
+    "thousand_answers": Text("1,000 answers", "هر ۱٬۰۰۰ پاسخ"),
     "money_note": Text(
-        "Money: time at {amount} {currency} per hour of the machine, loading left out. Tuning: all "
-        "trials together; the rest: one run.",
-        "پول: زمان با بهای {amount} {currency} برای هر ساعت دستگاه، بی بارگذاری. تنظیم: همهٔ "
-        "آزمون‌های "
-        "تنظیم با هم؛ بقیه: یک اجرا.",
+        "Money: the time of the same step at {amount} {currency} per hour of the machine.",
+        "پول: زمان همان گام با بهای {amount} {currency} برای هر ساعت دستگاه.",
     ),
     # Training sizes.
     "sizes_axis": Text("Training rows, logarithmic", "سطرهای آموزش، لگاریتمی"),
@@ -449,6 +463,7 @@ WORDS: dict[str, Text] = {
     "mean": Text("Mean", "میانگین"),
     "at_most": Text("95 % have at most", "۹۵٪ دست‌بالا"),
     "longest": Text("Longest", "درازترین"),
+    "examples_title": Text("Examples", "نمونه‌هایی از داده‌ها"),
     "slice_title": Text("Items by: {name}", "نمونه‌ها بر پایهٔ: {name}"),
     "range": Text("{low} to {high} words", "{low} تا {high} واژه"),
     "range_open": Text("{low} words or more", "{low} واژه یا بیشتر"),
