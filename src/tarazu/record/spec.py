@@ -5,6 +5,7 @@ The field docstrings are the documentation; `tarazu.study_file` reads the file a
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import (
@@ -170,8 +171,15 @@ class ReportSpec(Spec):
     """``redacted`` leaves the text of the data set out and shows item ids instead."""
     price_per_hour: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """What an hour of the machine costs; reports then give costs in money beside time."""
-    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    currency: str | None = None
     """Of the price: three letters (ISO 4217), such as USD."""
+
+    @field_validator("currency")
+    @classmethod
+    def _three_letters(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch("[A-Z]{3}", value):
+            raise ValueError("must be three capital letters, such as USD")
+        return value
 
     @model_validator(mode="after")
     def _price_and_currency(self) -> ReportSpec:
