@@ -219,7 +219,7 @@ def test_tuning_sizes_and_costs_are_seen(visit, language):
             box = chart.bounding_box()
             assert box["width"] > 300
             assert box["height"] > 150
-    assert page.locator("#costs th", has_text="USD").count() == 4
+    assert page.locator("#costs th", has_text="USD").count() == 3
     lora = page.locator("#tuning details", has_text="lora").first
     lora.locator("summary").click()
     assert lora.locator("table").first.is_visible()
