@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tarazu.comparison.costs import Price
@@ -276,6 +276,7 @@ def test_older_folders_and_single_entries_have_costs(make):
 
 
 @given(st.lists(st.floats(0, 300), max_size=15), st.floats(1, 16))
+@example([300.0, 300.0, 299.0], 16.0)
 def test_names_of_lines_never_meet(places, gap):
     moved = spread_out(places, gap, 300)
     ordered = sorted(moved)
