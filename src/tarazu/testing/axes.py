@@ -51,7 +51,7 @@ def make_sized_folder(
                     "test": Input(rows=len(items), sha256=test),
                 }
                 record = make_record(entry, seed=seed, inputs=given)
-                changes = {"inputs": {n: i.sha256 for n, i in given.items()}}
+                changes: dict[str, object] = {"inputs": {n: i.sha256 for n, i in given.items()}}
                 if learns:
                     changes["train_sizes"] = dict(hashes)
                 _write(store, record, changes, items, skill)
