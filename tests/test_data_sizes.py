@@ -17,7 +17,7 @@ from tarazu.record.ledger import FILE, read_ledgers
 from tarazu.record.progress import PlannedRun, Silent
 from tarazu.record.record import RunRecord
 from tarazu.record.store import Store
-from tarazu.report.api import read_results, report, report_markdown
+from tarazu.report.api import read_results, report, report_html, report_markdown
 from tarazu.study import StudyResult, describe_data, run_study
 from tarazu.testing.tiny import nli_items, tiny_model
 
@@ -137,9 +137,13 @@ def test_the_largest_stands_in_the_table_and_the_curve_has_all(ran: Ran) -> None
         "tfidf": [6, 12], "last-k": [6, 12], "few-shot": [6, 12], "zero-shot": [12],
     }  # fmt: skip
     assert "## Training sizes" in report_markdown(results)
+    page = report_html(results)
+    assert "training: 6 rows, 12 rows" in page
+    assert 'id="sizes"' in page
     told = json.loads(report(ran.result.folder, "json"))
     (last_k,) = [curve for curve in told["sizes"] if curve["id"] == "last-k"]
     assert [point["rows"] for point in last_k["points"]] == [6, 12]
+    assert all(point["low"] < point["high"] for point in last_k["points"])
     assert told["break_even"] == []  # no model is both trained and prompted
     table = report(ran.result.folder)
     assert sum(line.startswith("last-k") for line in table.splitlines()) == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tarazu.report.api import read_results, report_html
+from tarazu.testing.axes import add_trials, make_sized_folder
 from tarazu.testing.folders import make_folder, make_items
 
 NASTY = [
@@ -38,6 +39,22 @@ def browser():
         started.close()
 
 
+def axes(folder: Path) -> Path:
+    """Write a study with several training sizes, trials and a price of the machine."""
+    skills = {"lora": (0.4, 0.6, 0.8), "full": (0.3, 0.5, 0.7), "few-shot": (0.5, 0.5, 0.5)}
+    study = {
+        "report": {"price_per_hour": 0.35, "currency": "USD"},
+        "tuning": {"trials": 4, "sampler": "qmc", "pruning": True, "seed": 1000},
+    }
+    made = make_sized_folder(
+        folder, {**skills, "zero-shot": (0.45,)}, make_items(60), (10, 30, 90), study=study
+    )
+    add_trials(made, "lora", (0.4, 0.5, None, 0.6), share=0.25, failure=NASTY[0][1])
+    add_trials(made, "full", (0.5, 0.4, 0.45, 0.3), share=0.25)
+    add_trials(made, "few-shot", (0.5, 0.4), budget=4)
+    return made
+
+
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory) -> dict[str, Path]:
     """Return the page in each language, and a large one."""
@@ -53,6 +70,7 @@ def pages(tmp_path_factory) -> dict[str, Path]:
     made = {}
     for name, source, language in (
         ("en", small, "en"), ("fa", small, "fa"), ("large", large, "en"),
+        ("axes-en", axes(folder / "axes"), "en"), ("axes-fa", folder / "axes", "fa"),
     ):  # fmt: skip
         made[name] = folder / f"{name}.html"
         made[name].write_text(report_html(read_results(source), language=language), "utf-8")

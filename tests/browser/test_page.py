@@ -204,3 +204,60 @@ def test_without_scripts_the_tables_can_be_read(visit):
     page = visit("en", java_script_enabled=False)
     assert entries(page) == ["lora", "full", "zero-shot", "majority"]
     assert page.locator("noscript").count() == 1
+
+
+@pytest.mark.parametrize("language", ["en", "fa"])
+def test_tuning_sizes_and_costs_are_seen(visit, language):
+    page = visit(f"axes-{language}")
+    for section in ("tuning", "sizes", "costs"):
+        assert page.locator(f"nav a[href='#{section}']").count() == 1
+        assert page.locator(f"#{section} > h2").is_visible()
+    for section, charts in (("tuning", 2), ("sizes", 1)):
+        found = page.locator(f"#{section} .chart svg")
+        assert found.count() == charts
+        for chart in found.all():
+            box = chart.bounding_box()
+            assert box["width"] > 300
+            assert box["height"] > 150
+    assert page.locator("#costs th", has_text="USD").count() == 3
+    lora = page.locator("#tuning details", has_text="lora").first
+    lora.locator("summary").click()
+    assert lora.locator("table").first.is_visible()
+    assert lora.locator("tr.failed").count() == 1
+    assert "<img src=x onerror=alert(1)>" in lora.locator("tr.failed").inner_text()
+    assert page.locator("#tuning img").count() == 0
+
+
+def test_names_of_lines_have_the_colours_of_their_lines(visit):
+    page = visit("axes-en", color_scheme="dark")
+    colours = page.evaluate(
+        """() => [...document.querySelectorAll("#sizes svg text")]
+            .filter(text => ["lora", "full", "few-shot", "zero-shot"].includes(text.textContent))
+            .map(text => getComputedStyle(text).fill)"""
+    )
+    assert len(set(colours)) == 4
+    drawn = page.evaluate(
+        """() => [...document.querySelectorAll("#sizes svg path")]
+            .map(path => getComputedStyle(path).stroke)"""
+    )
+    assert set(colours) <= set(drawn)
+
+
+@pytest.mark.parametrize("language", ["en", "fa"])
+def test_wide_tables_of_trials_scroll_by_themselves(visit, language):
+    page = visit(f"axes-{language}", viewport={"width": 390, "height": 800})
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def test_trials_sort_by_score(visit):
+    page = visit("axes-en")
+    lora = page.locator("#tuning details", has_text="lora").first
+    lora.locator("summary").click()
+    heads = lora.locator("table").first.locator("thead th")
+    place = [text.startswith("Validation: Accuracy") for text in heads.all_inner_texts()].index(
+        True
+    )
+    heads.nth(place).locator("button").click()
+    cells = lora.locator(f"table >> nth=0 >> tbody tr > :nth-child({place + 1})")
+    assert cells.all_inner_texts() == ["60.0", "50.0", "40.0", "–"]

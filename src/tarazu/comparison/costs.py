@@ -21,6 +21,26 @@ _STEPS = {
 }
 
 
+_HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Price:
+    """What the machine costs.
+
+    Attributes:
+        per_hour: Money per hour.
+        currency: Three letters (ISO 4217).
+    """
+
+    per_hour: float
+    currency: str
+
+    def of(self, seconds: float | None) -> float | None:
+        """Return what so much time costs; None where the time is not known."""
+        return None if seconds is None else seconds / _HOUR * self.per_hour
+
+
 @dataclass(frozen=True)
 class Costs:
     """What one entry costs, in its primary form.

@@ -59,11 +59,13 @@ class Part:
         label: The value, or both ends of the part.
         trials: How many have a score.
         mean: Mean of their scores; None without any.
+        ends: Both ends of a part of a range; None for a value.
     """
 
     label: str
     trials: int
     mean: float | None
+    ends: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -251,13 +253,13 @@ def _thirds(item: Searched, pairs: Sequence[tuple[Any, float]]) -> tuple[Part, .
         scores[min(max(place, 0), PARTS - 1)].append(score)
     shown = [f"{math.exp(end) if item.log else end:.2g}" for end in ends]
     return tuple(
-        _part(f"{shown[number]} to {shown[number + 1]}", found)
+        _part(f"{shown[number]} to {shown[number + 1]}", found, (shown[number], shown[number + 1]))
         for number, found in enumerate(scores)
     )
 
 
-def _part(label: str, scores: Sequence[float]) -> Part:
-    return Part(label, len(scores), fmean(scores) if scores else None)
+def _part(label: str, scores: Sequence[float], ends: tuple[str, str] | None = None) -> Part:
+    return Part(label, len(scores), fmean(scores) if scores else None, ends)
 
 
 def _correlation(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tarazu.comparison.entries import entries, every_size, train_rows
 
 if TYPE_CHECKING:
+    from tarazu.comparison.result import Interval
     from tarazu.comparison.spread import Spread
     from tarazu.record.record import RunRecord
 
 # What learns nothing from a model's pretraining, and what only asks the model: the rest trains it.
 _UNTRAINED = frozenset({"baseline", "prompting"})
+
+Place = tuple[str, str, int]
+"""Id of an entry, test split, training rows."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,15 @@ class Point:
         rows: Training rows.
         score: Mean and spread of the metric over seeds.
         seeds: The seeds.
+        low: Lower end of the 95 % interval over items and seeds; None where it is not known.
+        high: Upper end.
     """
 
     rows: int
     score: Spread
     seeds: tuple[int, ...]
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,9 +65,14 @@ class LearningCurve:
 
     def at(self, rows: int) -> Spread | None:
         """Return the score with so many training rows; None where it was not measured."""
+        point = self.point(rows)
+        return None if point is None else point.score
+
+    def point(self, rows: int) -> Point | None:
+        """Return the result with so many training rows; None where it was not measured."""
         if not self.learns:
-            return self.points[0].score
-        return next((point.score for point in self.points if point.rows == rows), None)
+            return self.points[0]
+        return next((point for point in self.points if point.rows == rows), None)
 
 
 @dataclass(frozen=True)
@@ -84,11 +97,14 @@ class BreakEven:
     stays: bool
 
 
-def learning_curves(records: Sequence[RunRecord]) -> list[LearningCurve]:
+def learning_curves(
+    records: Sequence[RunRecord], intervals: Mapping[Place, Interval] | None = None
+) -> list[LearningCurve]:
     """Return the learning curves of a study, in the order of its records.
 
     Args:
         records: All records of the study.
+        intervals: Of `tarazu.comparison.size_intervals`, which reads the answers.
 
     Returns:
         A curve per entry and test split; none when the study has one training size. A size at
@@ -110,7 +126,9 @@ def learning_curves(records: Sequence[RunRecord]) -> list[LearningCurve]:
             score = result.metrics.get(metric)
             if result.primary and result.split is not None and score is not None:
                 place = result.id, result.split
-                points.setdefault(place, []).append(Point(rows, score, result.seeds))
+                known = (intervals or {}).get((*place, rows))
+                ends = (known.low, known.high) if known else (None, None)
+                points.setdefault(place, []).append(Point(rows, score, result.seeds, *ends))
                 about[place], metrics[place] = record, metric
     order = {(record.entry, record.model): n for n, record in reversed(list(enumerate(kept)))}
     curves = [
@@ -129,6 +147,15 @@ def learning_curves(records: Sequence[RunRecord]) -> list[LearningCurve]:
     return sorted(
         curves, key=lambda c: order[about[c.id, c.split].entry, about[c.id, c.split].model]
     )
+
+
+def sizes_of(curves: Iterable[LearningCurve]) -> list[int]:
+    """Return the training sizes at which something that learns was measured, from small to large.
+
+    Args:
+        curves: The learning curves of a study.
+    """
+    return sorted({point.rows for curve in curves if curve.learns for point in curve.points})
 
 
 def break_even(curves: Iterable[LearningCurve]) -> list[BreakEven]:

@@ -5,6 +5,7 @@ The field docstrings are the documentation; `tarazu.study_file` reads the file a
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import (
@@ -168,6 +169,23 @@ class ReportSpec(Spec):
     """Languages of the report."""
     text: Literal["full", "redacted"] = "full"
     """``redacted`` leaves the text of the data set out and shows item ids instead."""
+    price_per_hour: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """What an hour of the machine costs; reports then give costs in money beside time."""
+    currency: str | None = None
+    """Of the price: three letters (ISO 4217), such as USD."""
+
+    @field_validator("currency")
+    @classmethod
+    def _three_letters(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch("[A-Z]{3}", value):
+            raise ValueError("must be three capital letters, such as USD")
+        return value
+
+    @model_validator(mode="after")
+    def _price_and_currency(self) -> ReportSpec:
+        if (self.price_per_hour is None) != (self.currency is None):
+            raise ValueError("must give both 'price_per_hour' and 'currency', or neither")
+        return self
 
 
 class TuningSpec(Spec):

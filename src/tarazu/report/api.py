@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tarazu.comparison.compare import compare_all
+from tarazu.comparison.costs import Price
 from tarazu.comparison.entries import current, in_study_order
 from tarazu.comparison.exposure import exposures
 from tarazu.comparison.failures import Failures, analyse
 from tarazu.comparison.outcomes import Outcomes, read_outcomes
 from tarazu.comparison.result import Comparison
+from tarazu.comparison.size_intervals import size_intervals
+from tarazu.comparison.sizes import LearningCurve, learning_curves
 from tarazu.errors import bad
 from tarazu.record.ledger import FILE, read_ledgers
 from tarazu.record.record import RunRecord
@@ -24,6 +27,7 @@ from tarazu.report.json_report import json_report
 from tarazu.report.latex import latex
 from tarazu.report.markdown import markdown
 from tarazu.report.notes import data_notes, exposure_notes
+from tarazu.report.price import price_of
 from tarazu.text import Language, Text
 
 if TYPE_CHECKING:
@@ -56,6 +60,16 @@ class Results:
         """The entries held against each other, for each split by its primary metric first."""
         chosen = self.study.get("comparison", {})
         return compare_all(self.outcomes, ComparisonSpec.model_validate(chosen).margin)
+
+    @cached_property
+    def curves(self) -> list[LearningCurve]:
+        """The entries at every training size, with intervals; none where there is one size."""
+        return learning_curves(self.records, size_intervals(self.store, self.records))
+
+    @property
+    def price(self) -> Price | None:
+        """What the machine costs, where the study says so."""
+        return price_of(self.study)
 
     @cached_property
     def failures(self) -> list[Failures]:
@@ -120,12 +134,14 @@ def results_of(folder: Path, records: Sequence[RunRecord]) -> Results:
 
 def report_json(results: Results) -> str:
     """Return results as JSON."""
-    return json_report(results.records, results.comparisons, results.below)
+    return json_report(
+        results.records, results.comparisons, results.below, results.price, results.curves
+    )
 
 
 def report_csv(results: Results) -> str:
     """Return results as CSV."""
-    return csv_report(results.records, results.comparisons)
+    return csv_report(results.records, results.comparisons, results.price)
 
 
 def report_latex(results: Results) -> str:
@@ -148,6 +164,8 @@ def report_markdown(results: Results, *, redacted: bool = False, language: Langu
         language=language,
         below=results.below,
         failures=results.failures,
+        price=results.price,
+        curves=results.curves,
     )
 
 
@@ -179,6 +197,8 @@ def _source(results: Results, language: Language, *, redacted: bool = False) -> 
         outcomes=results.outcomes,
         comparisons=results.comparisons,
         below=results.below,
+        curves=results.curves,
+        price=results.price,
         analyses={
             one.outcomes.split: failures_view(one, redacted=redacted, language=language)
             for one in results.failures

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tarazu.comparison.costs import Costs, costs, fronts
-from tarazu.report.numbers import NOTHING, duration, size
+from tarazu.comparison.costs import Costs, Price, costs, fronts
+from tarazu.report.numbers import NOTHING, duration, money, size
 from tarazu.report.plain import markdown_inline, markdown_table
+from tarazu.report.price import priced_steps
 from tarazu.text import Language, Text
 
 if TYPE_CHECKING:
@@ -23,6 +24,15 @@ _STEPS = {
 _ENTRY = Text("entry", "روش")
 _RATE = Text("tokens/s in training", "توکن بر ثانیه در آموزش")
 _THOUSAND = Text("time per 1,000 items", "زمان برای ۱۰۰۰ نمونه")
+_ITEMS = Text("1,000 items", "۱۰۰۰ نمونه")
+_MONEY = Text("{step}, {currency}", "{step}، {currency}")
+_PRICE = Text(
+    "Money: the time beside it at {amount} {currency} per hour of the machine. Loading is left "
+    "out; tuning is that of all trials together, the rest is one run.",
+    "پول: همان زمان با بهای {amount} {currency} برای هر ساعت دستگاه. بارگذاری در آن نیست؛ بهای "
+    "تنظیم از "
+    "آنِ همهٔ آزمون‌های تنظیم است و بقیه از آنِ یک اجرا.",
+)
 _MEMORY = Text("peak memory: {step}", "بیشینهٔ حافظه: {step}")
 _FRONT = Text(
     "On the front of quality against {cost} on {split} (no other entry is better without costing "
@@ -37,12 +47,15 @@ _COSTS = {
 }
 
 
-def costs_view(records: Sequence[RunRecord], language: Language = "en") -> list[str]:
+def costs_view(
+    records: Sequence[RunRecord], language: Language = "en", price: Price | None = None
+) -> list[str]:
     """Return a table of costs and sentences on the fronts; nothing where no run is done.
 
     Args:
         records: All records of a study, trials included.
         language: Of headings and sentences.
+        price: Of the machine; without it costs are times.
     """
     found = costs(records)
     if not found:
@@ -54,10 +67,14 @@ def costs_view(records: Sequence[RunRecord], language: Language = "en") -> list[
         *(_STEPS[name].in_(language) for name in steps),
         _RATE.in_(language),
         _THOUSAND.in_(language),
+        *_money_headings(found, price, language),
         *(_MEMORY.in_(language).format(step=_STEPS[name].in_(language)) for name in peaks),
     ]
-    rows = [_row(one, steps, peaks) for one in found]
+    rows = [_row(one, steps, peaks, _money(one, found, price)) for one in found]
     table = markdown_table(headings, rows, set(range(1, len(headings))))
+    if price is not None:
+        said = _PRICE.in_(language)
+        table += f"\n\n{said.format(amount=f'{price.per_hour:g}', currency=price.currency)}"
     lines = [
         f"- {_front(split, cost, names, language)}"
         for split, by_cost in fronts(records).items()
@@ -66,13 +83,33 @@ def costs_view(records: Sequence[RunRecord], language: Language = "en") -> list[
     return [table, "\n".join(lines)] if lines else [table]
 
 
-def _row(one: Costs, steps: Sequence[str], peaks: Sequence[str]) -> list[str]:
+def _money_headings(found: Sequence[Costs], price: Price | None, language: Language) -> list[str]:
+    if price is None:
+        return []
+    titles = [*(_STEPS[step] for step in priced_steps(found)), _ITEMS]
+    return [
+        _MONEY.in_(language).format(step=title.in_(language), currency=price.currency)
+        for title in titles
+    ]
+
+
+def _money(one: Costs, found: Sequence[Costs], price: Price | None) -> list[str]:
+    if price is None:
+        return []
+    times = [*(one.seconds.get(step) for step in priced_steps(found)), one.seconds_per_thousand]
+    return [money(price.of(seconds)) for seconds in times]
+
+
+def _row(
+    one: Costs, steps: Sequence[str], peaks: Sequence[str], priced: Sequence[str]
+) -> list[str]:
     rate = one.train_tokens_per_second
     return [
         markdown_inline(one.name),
         *(duration(one.seconds.get(name)) for name in steps),
         NOTHING if rate is None else f"{rate:,.0f}",
         duration(one.seconds_per_thousand),
+        *priced,
         *(size(one.memory.get(name)) for name in peaks),
     ]
 

@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tarazu.comparison.costs import Costs, Price, costs
 from tarazu.comparison.entries import EntryResult, entries, metric_order
 from tarazu.comparison.result import leading
 from tarazu.report.notes import notes
@@ -22,16 +23,26 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Cell = str | int | float | None
 
 
-def csv_report(records: Sequence[RunRecord], comparisons: Sequence[Comparison] = ()) -> str:
+def csv_report(
+    records: Sequence[RunRecord],
+    comparisons: Sequence[Comparison] = (),
+    price: Price | None = None,
+) -> str:
     """Return all entries as CSV; shares are in 0 … 1, times in seconds, sizes in bytes.
 
     Args:
         records: All records of a study.
         comparisons: Its entries held against each other.
+        price: Of the machine: adds what training, tuning and a thousand answers cost in money.
     """
     rows = entries(records)
     names = metric_order(name for row in rows for name in row.metrics)
-    table = [_row(row, names, comparisons) for row in rows]
+    known = {(one.entry, one.model): one for one in costs(records)} if price else {}
+    table = [
+        _row(row, names, comparisons)
+        | (_money(known.get((row.entry, row.model)), row, price) if price else {})
+        for row in rows
+    ]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     if table:
@@ -76,6 +87,18 @@ def _row(
         "notes": "; ".join(note.en for note in notes(row)),
     }
     return cells
+
+
+def _money(cost: Costs | None, row: EntryResult, price: Price) -> dict[str, Cell]:
+    """Return costs in money. How fast another form answers is not known from the primary one."""
+    seconds = cost.seconds if cost else {}
+    thousand = cost.seconds_per_thousand if cost and row.primary else None
+    return {
+        "money_tune": price.of(seconds.get("tune")),
+        "money_train": price.of(seconds.get("train")),
+        "money_per_thousand": price.of(thousand),
+        "currency": price.currency,
+    }
 
 
 def _safe(cell: Cell) -> Cell:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tarazu.comparison.costs import costs, fronts
+from tarazu.comparison.costs import Price, costs, fronts
 from tarazu.comparison.entries import EntryResult, entries
-from tarazu.comparison.sizes import break_even, learning_curves
+from tarazu.comparison.sizes import LearningCurve, break_even, learning_curves
+from tarazu.report.price import in_money
 
 if TYPE_CHECKING:
     from tarazu.comparison.result import Comparison, Pair
@@ -22,19 +23,25 @@ def json_report(
     records: Sequence[RunRecord],
     comparisons: Sequence[Comparison] = (),
     below: Sequence[Text] = (),
+    price: Price | None = None,
+    curves: Sequence[LearningCurve] | None = None,
 ) -> str:
     """Return results as JSON.
 
     The keys are ``study``, ``runs``, ``entries``, ``comparisons``, ``groups``, ``sizes`` (a
     learning curve per entry where there are several training sizes), ``break_even``, ``costs``,
-    ``fronts`` (entries that no other one beats without costing more) and ``notes``.
+    ``fronts`` (entries that no other one beats without costing more) and ``notes``. With a price
+    there are also ``price`` (``per_hour``, ``currency``), and in each of the ``costs`` ``money`` by
+    step and ``money_per_thousand`` items.
 
     Args:
         records: All records of a study.
         comparisons: Its entries held against each other.
         below: What stands below the table beside what the records say.
+        price: Of the machine; without it costs are times.
+        curves: Learning curves with intervals; by default those of the records, without.
     """
-    curves = learning_curves(records)
+    curves = learning_curves(records) if curves is None else curves
     report = {
         "study": records[0].spec.study if records else None,
         "runs": [record.model_dump(mode="json", by_alias=True) for record in records],
@@ -46,7 +53,10 @@ def json_report(
         "groups": [_groups(one) for one in comparisons],
         "sizes": [asdict(curve) for curve in curves],
         "break_even": [asdict(one) for one in break_even(curves)],
-        "costs": [asdict(one) for one in costs(records)],
+        **({"price": asdict(price)} if price else {}),
+        "costs": [
+            {**asdict(one), **(in_money(one, price) if price else {})} for one in costs(records)
+        ],
         "fronts": fronts(records),
         "notes": [line.en for line in below],
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tarazu.comparison.entries import EntryResult, current, entries, metric_order
 from tarazu.comparison.result import leading
+from tarazu.comparison.sizes import learning_curves
 from tarazu.comparison.spread import Spread
 from tarazu.report.columns import best_rows, columns, splits
 from tarazu.report.compared import pairs_table, summary
@@ -24,8 +25,10 @@ from tarazu.report.tuning import tuning_parts
 from tarazu.text import Language, Text
 
 if TYPE_CHECKING:
+    from tarazu.comparison.costs import Price
     from tarazu.comparison.failures import Failures
     from tarazu.comparison.result import Comparison
+    from tarazu.comparison.sizes import LearningCurve
     from tarazu.record.record import RunRecord
 
 
@@ -37,6 +40,8 @@ def markdown(
     language: Language = "en",
     below: Sequence[Text] = (),
     failures: Sequence[Failures] = (),
+    price: Price | None = None,
+    curves: Sequence[LearningCurve] | None = None,
 ) -> str:
     """Return the report of a study as Markdown.
 
@@ -47,6 +52,8 @@ def markdown(
         language: Language of the reading of the dynamics.
         below: Further lines below the table.
         failures: Who gets what wrong, by test split.
+        price: Of the machine; without it costs are times.
+        curves: Learning curves with intervals; by default those of the records, without.
     """
     used = current(records)
     rows = entries(records)
@@ -55,8 +62,9 @@ def markdown(
     foot = [*footnotes(records), *below]
     parts = [f"# {study}", f"Task: {task}", *_results(rows, foot, comparisons, language)]
     parts += _section("Every two entries", _pairs(comparisons))
-    parts += _section("Training sizes", size_tables(records))
-    parts += _section("Costs", costs_view(records, language))
+    known = learning_curves(records) if curves is None else curves
+    parts += _section("Training sizes", size_tables(known))
+    parts += _section("Costs", costs_view(records, language, price))
     for one in failures:
         view = failures_view(one, redacted=redacted, language=language)
         parts += _section(f"Failures on {markdown_inline(one.outcomes.split)}", view)

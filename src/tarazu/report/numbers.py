@@ -46,6 +46,15 @@ def size(count: int | None) -> str:
     return f"{value / 1000:.1f} TB"
 
 
+def money(amount: float | None) -> str:
+    """Return an amount of money without its currency: cents, or two digits of what is less."""
+    if amount is None or not math.isfinite(amount):
+        return NOTHING
+    if not 0 < amount < 1:
+        return f"{amount:,.2f}"
+    return f"{amount:.{min(1 - math.floor(math.log10(amount)), 9)}f}"
+
+
 def loss(value: float | None) -> str:
     """Return a loss with four decimals; what is no number is shown as such."""
     if value is None:

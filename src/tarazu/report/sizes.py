@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from tarazu.comparison.sizes import BreakEven, LearningCurve, break_even, learning_curves
-from tarazu.report.numbers import percent
+from tarazu.comparison.result import Interval
+from tarazu.comparison.sizes import BreakEven, LearningCurve, break_even, sizes_of
+from tarazu.report.compared import interval_text
+from tarazu.report.numbers import NOTHING, percent
 from tarazu.report.plain import markdown_inline, markdown_table
 
-if TYPE_CHECKING:
-    from tarazu.record.record import RunRecord
 
-
-def size_tables(records: Sequence[RunRecord]) -> list[str]:
+def size_tables(curves: Sequence[LearningCurve]) -> list[str]:
     """Return the Markdown of the learning curves; empty when there is one training size.
 
     Args:
-        records: All records of the study.
+        curves: The learning curves of the study.
     """
-    curves = learning_curves(records)
     parts = []
     for split in dict.fromkeys(curve.split for curve in curves):
         shown = [curve for curve in curves if curve.split == split]
@@ -31,13 +28,20 @@ def size_tables(records: Sequence[RunRecord]) -> list[str]:
 
 
 def _table(curves: Sequence[LearningCurve]) -> str:
-    sizes = sorted({point.rows for curve in curves if curve.learns for point in curve.points})
+    sizes = sizes_of(curves)
     body = [
-        [markdown_inline(curve.id), *(percent(curve.at(rows)) for rows in sizes)]
-        for curve in curves
+        [markdown_inline(curve.id), *(_score(curve, rows) for rows in sizes)] for curve in curves
     ]
     headings = ["training rows", *(f"{rows:,}" for rows in sizes)]
     return markdown_table(headings, body, numeric=set(range(1, len(headings))))
+
+
+def _score(curve: LearningCurve, rows: int) -> str:
+    point = curve.point(rows)
+    if point is None:
+        return NOTHING
+    ends = interval_text(Interval(point.score.mean, point.low, point.high))
+    return percent(point.score) if ends == NOTHING else f"{percent(point.score)} ({ends})"
 
 
 def _sentence(one: BreakEven) -> str:

@@ -74,11 +74,12 @@ def _row(trial: TrialResult, names: Sequence[str], entry: EntryTuning) -> list[s
     score = percent(Spread(trial.score, None)) if trial.score is not None else NOTHING
     if trial.failure is not None:
         score = f"failed: {markdown_inline(shorten(trial.failure, _REASON_LENGTH))}"
-    values = [markdown_inline(_value(trial.values.get(name))) for name in names]
+    values = [markdown_inline(trial_value(trial.values.get(name))) for name in names]
     return [number, *values, f"{trial.share:.0%}", score, loss(trial.loss), duration(trial.seconds)]
 
 
-def _value(value: Any) -> str:
+def trial_value(value: Any) -> str:
+    """Return the value of a setting that was searched, with three digits at most."""
     return "none" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

@@ -59,7 +59,7 @@ def make_folder(
     hashes = {name: sha256_rows(i.content() for i in found) for name, found in splits.items()}
     for entry, skill in skills.items():
         for seed in seeds:
-            answers = [_answer(item, skill, f"{entry} {seed}") for item in items]
+            answers = [answer(item, skill, f"{entry} {seed}") for item in items]
             right = sum(answer.metrics["accuracy"] for answer in answers) / len(items)
             main = VariantResult(
                 variant="main", split="test", n=len(items), metrics={"accuracy": right}
@@ -80,7 +80,8 @@ def make_folder(
     return folder
 
 
-def _answer(item: Item, skill: float, seed: str) -> Prediction:
+def answer(item: Item, skill: float, seed: str) -> Prediction:
+    """Return an answer that is right with some probability; equal arguments give equal answers."""
     chance = random.Random(f"{seed} {item.id}")
     wrong = [label for label in LABELS if label != item.gold[0]]
     said = item.gold[0] if chance.random() < skill else chance.choice(wrong)

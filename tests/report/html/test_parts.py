@@ -306,7 +306,10 @@ def test_the_data_card(results):
         Source(results.records, items=results.store.read_items(results.records[0])), EN
     )
     titles = [table.title for table in found.tables]
-    assert titles == ["Sizes", "Label balance", "Lengths in words", "Items by: genre"]
+    assert titles == ["Sizes", "Label balance", "Lengths in words", "Items by: genre", "Examples"]
+    examples = [[cell.text for cell in row.cells] for row in found.tables[-1].rows]
+    assert examples[2] == ["t-0002", "SECRET-TEXT-1", "<!-- <style>", "contradiction"]
+    assert len(examples) == 3
     assert [c.text for c in found.tables[0].rows[0].cells[:3]] == ["test", "60", "60"]
     assert [c.text for c in found.tables[1].rows[0].cells] == ["test", *["20 (33.3\u00a0%)"] * 3]
 

@@ -16,6 +16,9 @@ from tarazu.report.html.slice_names import slice_name, slice_value, split_name
 from tarazu.report.html.source import Source
 from tarazu.report.html.words import LANGUAGE_NAMES
 from tarazu.report.html.writer import Writer
+from tarazu.report.plain import shorten
+
+_EXAMPLES, _EXAMPLE_LENGTH = 3, 300
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ def data_part(source: Source, write: Writer) -> DataPart:
         tables += _slices(splits, write)
         if source.redacted:
             notes.append(write.say("redacted_lengths"))
+        elif any(name.startswith("text_") for name in source.items.column_names):
+            tables.append(_examples(splits, write))
     return DataPart(_facts(source, write), tuple(tables), tuple(notes))
 
 
@@ -94,7 +99,9 @@ def _facts(source: Source, write: Writer) -> tuple[tuple[str, Cell], ...]:
     return tuple(facts)
 
 
-def _amount(amount: float, write: Writer) -> str:
+def _amount(amount: float | list[float], write: Writer) -> str:
+    if isinstance(amount, list):
+        return write.listed(_amount(one, write) for one in amount)
     if isinstance(amount, float):
         return write.share(amount, 0)
     return write.say("rows_of", count=write.number(amount))
@@ -204,6 +211,26 @@ def _slices(splits: Mapping[str, pa.Table], write: Writer) -> list[Table]:
             )
         )
     return found
+
+
+def _examples(splits: Mapping[str, pa.Table], write: Writer) -> Table:
+    """Show the first items of the training split, or of the only one there is."""
+    items = splits.get("train", next(iter(splits.values()))).slice(0, _EXAMPLES)
+    fields = [column for column in items.column_names if column.startswith("text_")]
+    rows = tuple(
+        row(
+            Cell(item["item_id"], kind="code"),
+            *(
+                Cell(shorten(item[field] or "", _EXAMPLE_LENGTH), kind="foreign")
+                for field in fields
+            ),
+            Cell(shorten(" / ".join(dict.fromkeys(item["gold"])), _EXAMPLE_LENGTH), kind="foreign"),
+        )
+        for item in items.to_pylist()
+    )
+    names = [write.name(field.removeprefix("text_")) for field in fields]
+    titles = write.say("item"), *names, write.say("gold")
+    return Table(headings(*titles), rows, write.say("examples_title"))
 
 
 def _place(value: str) -> tuple[int, int, str]:

@@ -13,18 +13,21 @@ from markupsafe import Markup
 
 from tarazu.report.html import again, data_part, final_table, header, losses, method_part
 from tarazu.report.html.browser import failures_part
+from tarazu.report.html.cost_part import cost_tables
 from tarazu.report.html.pareto import pareto_parts
 from tarazu.report.html.prompt_part import prompt_passages
+from tarazu.report.html.size_part import size_parts
 from tarazu.report.html.source import Source
 from tarazu.report.html.standing import standing_parts
+from tarazu.report.html.tuning_part import tuning_part
 from tarazu.report.html.writer import Writer
 from tarazu.report.persian import isolated
 from tarazu.report.plain import one_line, plain
 from tarazu.text import Language
 
 SECTIONS = (
-    "results", "standing", "pareto", "dynamics", "failures", "data", "prompts", "methods",
-    "settings", "events", "again", "sources",
+    "results", "standing", "pareto", "costs", "sizes", "tuning", "dynamics", "failures", "data",
+    "prompts", "methods", "settings", "events", "again", "sources",
 )  # fmt: skip
 """Sections below the head, in order; each is the template of the same name."""
 
@@ -65,6 +68,9 @@ def _parts(source: Source, write: Writer) -> dict[str, Any]:
         },
         "standing": standing_parts(source, write),
         "pareto": pareto_parts(source, write),
+        "costs": cost_tables(source, write),
+        "sizes": size_parts(source, write),
+        "tuning": tuning_part(source, write),
         "dynamics": losses.loss_passages(source, write),
         "failures": failures_part(source, write),
         "data": data_part.data_part(source, write),

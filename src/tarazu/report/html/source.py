@@ -11,8 +11,11 @@ from tarazu.comparison.entries import EntryResult, current, entries, metric_orde
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tarazu.comparison.costs import Price
     from tarazu.comparison.outcomes import Outcomes
     from tarazu.comparison.result import Comparison
+    from tarazu.comparison.sensitivity import EntryTuning
+    from tarazu.comparison.sizes import LearningCurve
     from tarazu.record.record import RunRecord
     from tarazu.text import Text
 
@@ -32,6 +35,8 @@ class Source:
         below: What stands below the table beside what the records say of themselves.
         analyses: What analyses of the failures say, as Markdown in the language of the page, by
             test split.
+        curves: The entries at every training size; empty where there is one.
+        price: Of the machine; None where the study states none.
         used: The final records that belong together.
         rows: The entries.
     """
@@ -44,6 +49,8 @@ class Source:
     comparisons: Sequence[Comparison] = ()
     below: Sequence[Text] = ()
     analyses: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    curves: Sequence[LearningCurve] = ()
+    price: Price | None = None
     used: Sequence[RunRecord] = field(init=False)
     rows: Sequence[EntryResult] = field(init=False)
 
@@ -81,7 +88,7 @@ class Source:
         return found
 
 
-def entry_name(record: RunRecord) -> str:
-    """Return the name of a run's entry, with its model where the name does not say it."""
+def entry_name(record: RunRecord | EntryTuning) -> str:
+    """Return the name of an entry, with its model where the name does not say it."""
     known = record.model is None or record.entry.endswith(f"@{record.model}")
     return record.entry if known else f"{record.entry} ({record.model})"

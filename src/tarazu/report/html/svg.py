@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 INK, MUTED, RULE, ACCENT, SECOND, PAPER = (
     "#1b1f24", "#6b7280", "#d9d6cf", "#0f6b7f", "#b4551f", "#fffefb",
 )  # fmt: skip
+PALETTE = (ACCENT, SECOND, "#6b4fa0", "#6f7d1c", "#a62c5b", "#2f6db5")
+"""Of lines on one chart; beyond these they are told apart by dashes, too."""
 FONT = "sans-serif"
 _PERSIAN_NUMBERS = {
     "decimal": "٫",

@@ -15,7 +15,8 @@ WORDS: dict[str, Text] = {
     "about_standing": Text(
         "Means alone do not decide. Entries that share a letter cannot be separated by these items "
         "and seeds.",
-        "میانگین به‌تنهایی داور نیست. روش‌هایی که حرفی مشترک دارند با این نمونه‌ها و بذرها از هم جدا "
+        "میانگین به‌تنهایی داور نیست. روش‌هایی که حرفی مشترک دارند با این نمونه‌ها و بذرها از هم "
+        "جدا "
         "نمی‌شوند.",
     ),
     "section_pareto": Text("What quality costs", "بهای کیفیت"),
@@ -24,6 +25,23 @@ WORDS: dict[str, Text] = {
         "axes of costs are logarithmic.",
         "روش‌های برجسته جبهه را می‌سازند: هیچ روش دیگری بی هزینهٔ بیشتر بهتر نیست. محورهای هزینه "
         "لگاریتمی‌اند.",
+    ),
+    "section_costs": Text("What each step took", "هر گام چه برد"),
+    "about_costs": Text(
+        "Every run is a process of its own, so its memory is its own too.",
+        "هر اجرا فرایندی جداگانه است، پس حافظه‌اش نیز از آنِ خود اوست.",
+    ),
+    "section_sizes": Text("How many labels it takes", "چند برچسب لازم است"),
+    "about_sizes": Text(
+        "The same methods with fewer training rows, each sample within the next larger one.",
+        "همان روش‌ها با سطرهای آموزش کمتر؛ هر نمونه در نمونهٔ بزرگ‌تر بعدی جای دارد.",
+    ),
+    "section_tuning": Text("How settings were chosen", "تنظیم‌ها چگونه برگزیده شد"),
+    "about_tuning": Text(
+        "What was tried on validation items, what each setting did, and what more trials would "
+        "bring. Test items play no part in it.",
+        "چه چیز روی نمونه‌های اعتبارسنجی آزموده شد، هر تنظیم چه کرد و آزمون‌های بیشتر چه می‌آورد. "
+        "نمونه‌های آزمون در آن نقشی ندارند.",
     ),
     "section_dynamics": Text("How training went", "آموزش چگونه پیش رفت"),
     "about_dynamics": Text(
@@ -36,7 +54,8 @@ WORDS: dict[str, Text] = {
     "about_failures": Text(
         "Every test item with the answers of all entries. Filter by entry, kind and words; open a "
         "row to read it.",
-        "همهٔ نمونه‌های آزمون با پاسخ همهٔ روش‌ها. با روش، گونه و واژه پالایش کنید و برای خواندن، سطر "
+        "همهٔ نمونه‌های آزمون با پاسخ همهٔ روش‌ها. با روش، گونه و واژه پالایش کنید و برای "
+        "خواندن، سطر "
         "را باز کنید.",
     ),
     "section_data": Text("The data", "داده‌ها"),
@@ -179,6 +198,186 @@ WORDS: dict[str, Text] = {
     "pareto_about": Text("On the front: {entries}.", "روی جبهه: {entries}."),
     "front_table": Text("Costs of all entries", "هزینه‌های همهٔ روش‌ها"),
     "front_note": Text("Set off: on the front of that cost.", "برجسته: روی جبههٔ همان هزینه."),
+    "step_load": Text("Loading", "بارگذاری"),
+    "step_tune": Text("Tuning", "تنظیم"),
+    "step_train": Text("Training", "آموزش"),
+    "step_evaluate": Text("Evaluation", "ارزیابی"),
+    "step_merge": Text("Merging", "ادغام"),
+    "rate_train": Text("Tokens/s in training", "توکن بر ثانیه در آموزش"),
+    "rate_answer": Text("Tokens/s in evaluation", "توکن بر ثانیه در ارزیابی"),
+    "peak_of": Text("{memory}: {step}", "{memory}: {step}"),
+    "times_title": Text("Time by step", "زمان به تفکیک گام"),
+    "times_note": Text(
+        "Means over seeds; tuning: all trials together. Training: with tokenising and validation.",
+        "میانگین روی بذرها؛ تنظیم: همهٔ آزمون‌های تنظیم با هم. آموزش: با توکن‌سازی و اعتبارسنجی.",
+    ),
+    "peaks_title": Text("Peak of memory by step", "بیشینهٔ حافظه به تفکیک گام"),
+    "in_money": Text("{what}, {currency}", "{what}، {currency}"),
+    "thousand_answers": Text("1,000 answers", "هر ۱٬۰۰۰ پاسخ"),
+    "money_note": Text(
+        "Money: the time of the same step at {amount} {currency} per hour of the machine.",
+        "پول: زمان همان گام با بهای {amount} {currency} برای هر ساعت دستگاه.",
+    ),
+    # Training sizes.
+    "sizes_axis": Text("Training rows, logarithmic", "سطرهای آموزش، لگاریتمی"),
+    "sizes_figure": Text(
+        "{metric} by number of training rows, with 95 % intervals",
+        "{metric} بر پایهٔ شمار سطرهای آموزش، با بازه‌های ۹۵٪",
+    ),
+    "sizes_figure_means": Text(
+        "{metric} by number of training rows, means only",
+        "{metric} بر پایهٔ شمار سطرهای آموزش، تنها میانگین",
+    ),
+    "sizes_about": Text(
+        "{count} entries, one line each; the table has the numbers.",
+        "{count} روش، هر یک با یک خط؛ عددها در جدول‌اند.",
+    ),
+    "sizes_table": Text("{metric} % by training rows", "{metric} (٪) بر پایهٔ سطرهای آموزش"),
+    "sizes_cell": Text("{score} ({ends})", "{score} ({ends})"),
+    "sizes_note": Text(
+        "±: standard deviation over seeds. In brackets: 95 % interval over items and seeds.",
+        "±: انحراف معیار روی بذرها. در پرانتز: بازهٔ ۹۵٪ روی نمونه‌ها و بذرها.",
+    ),
+    "sizes_level": Text(
+        "An entry that does not use the training rows is measured once; its line is level.",
+        "روشی که سطرهای آموزش را به کار نمی‌گیرد یک بار سنجیده می‌شود؛ خطش هموار است.",
+    ),
+    "break_even_title": Text("When training pays", "آموزش از کجا می‌ارزد"),
+    "break_even": Text(
+        "{trained} is ahead of {prompted} from {rows} training rows.",
+        "{trained} از {rows} سطر آموزش به بالا از {prompted} پیش است.",
+    ),
+    "break_even_note": Text(
+        "By the means at the sizes measured; where intervals overlap, a lead may be luck.",
+        "بنا بر میانگین‌ها در اندازه‌های سنجیده‌شده؛ جایی که بازه‌ها روی هم می‌افتند، پیشی شاید "
+        "از بخت باشد.",
+    ),
+    "break_even_once": Text(
+        "{trained} is ahead of {prompted} from {rows} training rows, but not at every larger size.",
+        "{trained} از {rows} سطر آموزش از {prompted} پیش است، اما نه در همهٔ اندازه‌های بزرگ‌تر.",
+    ),
+    "break_even_never": Text(
+        "{trained} is ahead of {prompted} at no measured size.",
+        "{trained} در هیچ اندازهٔ سنجیده‌شده‌ای از {prompted} پیش نیست.",
+    ),
+    # Tuning.
+    "tuning_none": Text(
+        "Nothing was tuned: every entry ran with its method's defaults and with what the study "
+        "fixes. With other settings the order may be another.",
+        "هیچ چیز تنظیم نشد: هر روش با پیش‌فرض‌های خود و با آنچه مطالعه تعیین کرده اجرا شد. با "
+        "تنظیم‌های "
+        "دیگر شاید ترتیب دیگری به دست آید.",
+    ),
+    "tuning_unfinished": Text(
+        "The study asks for tuning, but no run with chosen settings is done.",
+        "مطالعه تنظیم می‌خواهد، اما هیچ اجرایی با تنظیم‌های برگزیده به پایان نرسیده است.",
+    ),
+    "tuning_budget": Text("Trials of every entry", "آزمون‌های تنظیم هر روش"),
+    "tuning_from_seconds": Text(
+        "{trials}, out of {time} in all", "{trials}، برآمده از {time} در کل"
+    ),
+    "tuning_sampler": Text("Settings drawn by", "گزینش تنظیم‌ها"),
+    "tuning_sobol": Text(
+        "a scrambled Sobol sequence; trial 0 is the method's defaults",
+        "دنبالهٔ درهم‌ریختهٔ سوبول؛ آزمون تنظیم ۰ پیش‌فرض‌های روش است",
+    ),
+    "tuning_pruning": Text("Pruning", "هرس"),
+    "tuning_halving": Text(
+        "the better half goes on after a quarter, and again after half, of its updates",
+        "نیمهٔ بهتر پس از یک‌چهارم و بار دیگر پس از نیمی از گام‌هایش ادامه می‌دهد",
+    ),
+    "tuning_whole": Text(
+        "none: every trial is trained to its end", "ندارد: همه تا پایان آموزش می‌بینند"
+    ),
+    "tuning_seed": Text("Seed of the trials", "بذر آزمون‌های تنظیم"),
+    "tuning_overview": Text("Settings used", "تنظیم‌های به‌کاررفته"),
+    "tuning_used": Text("used", "به‌کاررفته"),
+    "tuning_winner": Text("Trial used", "آزمون به‌کاررفته"),
+    "tuning_values": Text("Settings chosen", "تنظیم‌های برگزیده"),
+    "tuning_score": Text("Validation score, %", "نمرهٔ اعتبارسنجی (٪)"),
+    "tuning_time": Text("Time of all trials", "زمان همهٔ آزمون‌های تنظیم"),
+    "tuning_nothing": Text("Nothing to tune.", "چیزی برای تنظیم نیست."),
+    "untuned": Text("untuned", "تنظیم‌نشده"),
+    "tuning_number": Text("Number of trials", "شمار آزمون‌های تنظیم"),
+    "tuning_expected": Text(
+        "Expected best validation score by number of trials",
+        "بهترین نمرهٔ اعتبارسنجی مورد انتظار بر پایهٔ شمار آزمون‌های تنظیم",
+    ),
+    "tuning_expected_early": Text(
+        "Expected best validation score by number of trials, after the first {share} of the "
+        "training, which all trials reached",
+        "بهترین نمرهٔ اعتبارسنجی مورد انتظار بر پایهٔ شمار آزمون‌های تنظیم، پس از {share} نخست "
+        "آموزش "
+        "که همه به آن رسیدند",
+    ),
+    "tuning_expected_about": Text(
+        "One line per entry; the sentence below reads it.", "هر روش یک خط؛ جملهٔ زیر آن را می‌خواند."
+    ),
+    "tuning_same_lead": Text(
+        "{first} is expected to lead at every number of trials: {one} with one trial, {all} with "
+        "{trials}.",
+        "{first} با هر شماری از آزمون‌های تنظیم پیش است: {one} با یکی و {all} با {trials}.",
+    ),
+    "tuning_other_lead": Text(
+        "With one trial {first} is expected to lead ({one}), with {trials} trials {last} ({all}): "
+        "the order depends on how much is tuned.",
+        "با یک آزمون تنظیم {first} پیش است ({one}) و با {trials} تا {last} ({all}): ترتیب به "
+        "اندازهٔ "
+        "تنظیم بستگی دارد.",
+    ),
+    "tuning_rising": Text(
+        "The last trial still adds half a point or more for {entries}: there, more trials may "
+        "bring "
+        "more.",
+        "آخرین آزمون تنظیم هنوز نیم واحد درصد یا بیشتر می‌افزاید برای {entries}: آنجا آزمون‌های "
+        "بیشتر "
+        "شاید سودمند باشد.",
+    ),
+    "tuning_level": Text(
+        "The last trial adds less than half a point to every entry: more trials would bring "
+        "little.",
+        "آخرین آزمون تنظیم به هیچ روشی نیم واحد درصد نمی‌افزاید: آزمون‌های بیشتر چیز زیادی نمی‌آورد.",
+    ),
+    "tuning_failed_zero": Text(
+        "A failed trial counts as a score of 0.", "آزمون تنظیم ناکام نمرهٔ ۰ به شمار می‌آید."
+    ),
+    "tuning_fixed": Text(
+        "Not searched, because the study fixes it: {names}.",
+        "جست‌وجو نشد، چون مطالعه تعیینش کرده است: {names}.",
+    ),
+    "tuning_trials_of": Text("{trials} trials", "{trials} آزمون تنظیم"),
+    "tuning_trials_title": Text("Trials of {entry}", "آزمون‌های تنظیم {entry}"),
+    "trial": Text("Trial", "آزمون تنظیم"),
+    "tuning_rung": Text("Rung", "پله"),
+    "tuning_share": Text("Trained", "آموزش‌دیده تا"),
+    "tuning_seconds": Text("Time", "زمان"),
+    "tuning_outcome": Text("Outcome", "سرانجام"),
+    "tuning_stopped": Text("stopped early", "زود متوقف شد"),
+    "tuning_ended": Text("trained to the end", "تا پایان آموزش دید"),
+    "tuning_failed": Text("failed: {reason}", "ناکام: {reason}"),
+    "tuning_knobs_title": Text("What each setting did for {entry}", "هر تنظیم برای {entry} چه کرد"),
+    "tuning_correlation": Text("Rank correlation", "همبستگی رتبه‌ای"),
+    "tuning_correlation_about": Text(
+        "Spearman's, of value and score; p by permutation, not corrected",
+        "اسپیرمن، میان مقدار و نمره؛ سطح معناداری با جایگشت و بی تصحیح",
+    ),
+    "tuning_spread": Text("Largest difference of means", "بیشترین تفاوت میانگین‌ها"),
+    "tuning_means": Text(
+        "Mean score by value (trials)", "میانگین نمره بر پایهٔ مقدار (شمار آزمون‌ها)"
+    ),
+    "tuning_ends": Text("{low} to {high}", "{low} تا {high}"),
+    "tuning_part": Text("{label}: {mean} ({trials})", "{label}: {mean} ({trials})"),
+    "tuning_scores_early": Text(
+        "Scores after the first {share} of the training, which all trials reached.",
+        "نمره‌ها از آنِ {share} نخست آموزش است که همهٔ آزمون‌های تنظیم به آن رسیدند.",
+    ),
+    "tuning_scores_whole": Text(
+        "Scores after the whole training.", "نمره‌ها از آنِ پایان آموزش است."
+    ),
+    "tuning_knobs_note": Text(
+        "The settings changed together and the trials are few: a hint where to look, not a test.",
+        "تنظیم‌ها با هم تغییر کردند و آزمون‌ها کم‌اند: نشانی از جایی که باید جست، نه آزمونی آماری.",
+    ),
     # Training.
     "epoch": Text("Epoch", "دور"),
     "loss": Text("Loss", "زیان"),
@@ -230,7 +429,10 @@ WORDS: dict[str, Text] = {
     "page": Text("Page {page} of {pages}", "صفحهٔ {page} از {pages}"),
     "previous": Text("Previous", "پیشین"),
     "next": Text("Next", "پسین"),
-    "nothing_found": Text("No item fits these filters.", "هیچ نمونه‌ای با این پالایش‌ها نمی‌خواند."),
+    "nothing_found": Text(
+        "No item fits these filters.",
+        "هیچ نمونه‌ای با این پالایش‌ها نمی‌خواند.",
+    ),
     "filters": Text("Filters", "پالایش‌ها"),
     "pages": Text("Pages of items", "صفحه‌های نمونه‌ها"),
     # Data.
@@ -261,6 +463,7 @@ WORDS: dict[str, Text] = {
     "mean": Text("Mean", "میانگین"),
     "at_most": Text("95 % have at most", "۹۵٪ دست‌بالا"),
     "longest": Text("Longest", "درازترین"),
+    "examples_title": Text("Examples", "نمونه‌هایی از داده‌ها"),
     "slice_title": Text("Items by: {name}", "نمونه‌ها بر پایهٔ: {name}"),
     "range": Text("{low} to {high} words", "{low} تا {high} واژه"),
     "range_open": Text("{low} words or more", "{low} واژه یا بیشتر"),
@@ -354,6 +557,7 @@ CHOSEN_BY = {
     "study": Text("study", "مطالعه"),
     "entry": Text("entry", "روش"),
     "command line": Text("command line", "خط فرمان"),
+    "tuning": Text("tuning", "جست‌وجوی تنظیم‌ها"),
 }
 
 LANGUAGE_NAMES = {"en": Text("English", "انگلیسی"), "fa": Text("Persian", "فارسی")}

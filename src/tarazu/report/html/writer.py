@@ -100,6 +100,15 @@ class Writer:
         """Return a p-value with as many digits as it deserves."""
         return self._formula(p_text(value))
 
+    def signed(self, value: float | None, decimals: int = 2) -> str:
+        """Return a number with its sign, such as a correlation."""
+        return NOTHING if value is None else self._formula(f"{value:+.{decimals}f}")
+
+    def money(self, amount: float | None) -> str:
+        """Return an amount of money without its currency."""
+        text = numbers.money(amount)
+        return text if text == NOTHING else self._signs(text)
+
     def loss(self, value: float | None) -> str:
         """Return a loss."""
         return self._formula(numbers.loss(value))
