@@ -33,6 +33,15 @@ def markdown_inline(text: object) -> str:
     return _MARKDOWN.sub(lambda match: "\\" + match[0], one_line(text))
 
 
+def markdown_sentence(sentence: str) -> str:
+    """Return a sentence of ours that Markdown shows literally.
+
+    Args:
+        sentence: Foreign text in it is harmless already; the marks that keep it apart stay.
+    """
+    return _MARKDOWN.sub(lambda match: "\\" + match[0], sentence)
+
+
 def markdown_block(text: object) -> str:
     """Return a text as a fenced block that it cannot break out of."""
     body = plain(text)

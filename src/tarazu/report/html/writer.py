@@ -12,8 +12,8 @@ from tarazu.report import numbers
 from tarazu.report.compared import p_text
 from tarazu.report.html.words import MONTHS, UNITS, WORDS
 from tarazu.report.numbers import NOTHING
-from tarazu.report.persian import formula, isolated, persian_numbers, persian_signs
-from tarazu.report.plain import one_line
+from tarazu.report.persian import formula, isolated, persian_prose, persian_signs
+from tarazu.report.plain import markdown_inline, markdown_sentence, one_line
 from tarazu.text import Language, Text
 
 # A number and its sign are not parted at the end of a line.
@@ -51,8 +51,18 @@ class Writer:
 
     def prose(self, sentence: str) -> str:
         """Return a sentence that is in the language of the page already."""
-        kept = _UNIT.sub("\\1\u00a0\\2", sentence)
-        return persian_numbers(kept) if self._persian else kept
+        if self._persian:
+            return persian_prose(_UNIT.sub("\\1\\2", sentence))
+        return _UNIT.sub("\\1\u00a0\\2", sentence)
+
+    def literal(self, text: Text) -> str:
+        """Return a text of the report as Markdown shows it literally."""
+        return markdown_sentence(self.text(text)) if self._persian else markdown_inline(text.en)
+
+    def inline(self, foreign: object) -> str:
+        """Return a foreign text as Markdown shows it literally; it keeps its own direction."""
+        shown = markdown_inline(foreign)
+        return isolated(shown) if self._persian and shown else shown
 
     def name(self, name: object) -> str:
         """Return a name for use in a sentence; it keeps its own direction."""
