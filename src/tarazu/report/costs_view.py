@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tarazu.comparison.costs import Costs, costs, fronts
-from tarazu.report.numbers import NOTHING, duration, size
-from tarazu.report.plain import markdown_inline, markdown_table
+from tarazu.report.html.writer import Writer
+from tarazu.report.numbers import NOTHING
+from tarazu.report.plain import markdown_table
 from tarazu.text import Language, Text
 
 if TYPE_CHECKING:
@@ -22,18 +23,18 @@ _STEPS = {
 }
 _ENTRY = Text("entry", "روش")
 _RATE = Text("tokens/s in training", "توکن بر ثانیه در آموزش")
-_THOUSAND = Text("time per 1,000 items", "زمان برای ۱۰۰۰ نمونه")
+_THOUSAND = Text("time per 1,000 items", "زمان برای ۱٬۰۰۰ نمونه")
 _MEMORY = Text("peak memory: {step}", "بیشینهٔ حافظه: {step}")
 _FRONT = Text(
     "On the front of quality against {cost} on {split} (no other entry is better without costing "
     "more): {names}.",
-    "روی مرز پارتوی کیفیت در برابر {cost} روی {split} (هیچ روش دیگری بی‌هزینهٔ بیشتر بهتر نیست): "
+    "روی جبههٔ پارتوی کیفیت در برابر {cost} در {split} (هیچ روش دیگری بی هزینهٔ بیشتر بهتر نیست): "
     "{names}.",
 )
 _COSTS = {
     "seconds": Text("time of a whole run", "زمان کل اجرا"),
     "memory": Text("memory", "حافظه"),
-    "deployed": Text("size of what is deployed", "حجم آنچه مستقر می‌شود"),
+    "deployed": Text("size of what is deployed", "اندازهٔ آنچه مستقر می‌شود"),
 }
 
 
@@ -44,6 +45,7 @@ def costs_view(records: Sequence[RunRecord], language: Language = "en") -> list[
         records: All records of a study, trials included.
         language: Of headings and sentences.
     """
+    write = Writer(language)
     found = costs(records)
     if not found:
         return []
@@ -56,31 +58,31 @@ def costs_view(records: Sequence[RunRecord], language: Language = "en") -> list[
         _THOUSAND.in_(language),
         *(_MEMORY.in_(language).format(step=_STEPS[name].in_(language)) for name in peaks),
     ]
-    rows = [_row(one, steps, peaks) for one in found]
+    rows = [_row(one, steps, peaks, write) for one in found]
     table = markdown_table(headings, rows, set(range(1, len(headings))))
     lines = [
-        f"- {_front(split, cost, names, language)}"
+        f"- {_front(split, cost, names, write)}"
         for split, by_cost in fronts(records).items()
         for cost, names in by_cost.items()
     ]
     return [table, "\n".join(lines)] if lines else [table]
 
 
-def _row(one: Costs, steps: Sequence[str], peaks: Sequence[str]) -> list[str]:
+def _row(one: Costs, steps: Sequence[str], peaks: Sequence[str], write: Writer) -> list[str]:
     rate = one.train_tokens_per_second
     return [
-        markdown_inline(one.name),
-        *(duration(one.seconds.get(name)) for name in steps),
-        NOTHING if rate is None else f"{rate:,.0f}",
-        duration(one.seconds_per_thousand),
-        *(size(one.memory.get(name)) for name in peaks),
+        write.inline(one.name),
+        *(write.duration(one.seconds.get(name)) for name in steps),
+        NOTHING if rate is None else write.number(rate),
+        write.duration(one.seconds_per_thousand),
+        *(write.size(one.memory.get(name)) for name in peaks),
     ]
 
 
-def _front(split: str, cost: str, names: Sequence[str], language: Language) -> str:
+def _front(split: str, cost: str, names: Sequence[str], write: Writer) -> str:
     values: Mapping[str, str] = {
-        "cost": _COSTS[cost].in_(language),
-        "split": markdown_inline(split),
-        "names": ", ".join(map(markdown_inline, names)),
+        "cost": write.text(_COSTS[cost]),
+        "split": write.inline(split),
+        "names": write.listed(map(write.inline, names)),
     }
-    return _FRONT.in_(language).format(**values)
+    return write.text(_FRONT).format(**values)

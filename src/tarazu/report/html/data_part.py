@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tarazu.report.data_card import Lengths
-from tarazu.report.html.parts import Cell, Table, headings, name, number, row
+from tarazu.report.html.parts import Cell, Table, headings, name, number, prose, row
 from tarazu.report.html.slice_names import slice_name, slice_value, split_name
 from tarazu.report.html.source import Source
 from tarazu.report.html.words import LANGUAGE_NAMES
 from tarazu.report.html.writer import Writer
+from tarazu.report.recorded import recorded
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def _amount(amount: float, write: Writer) -> str:
 
 
 def _stated(value: str | None, write: Writer, otherwise: str = "not_stated") -> Cell:
-    return Cell(value, kind="foreign") if value else Cell(write.say(otherwise))
+    return prose(write.text(recorded(value))) if value else Cell(write.say(otherwise))
 
 
 def _sizes(source: Source, write: Writer) -> Table:

@@ -9,7 +9,6 @@ from datetime import datetime
 
 from tarazu.comparison.spread import Spread
 from tarazu.report import numbers
-from tarazu.report.compared import p_text
 from tarazu.report.html.words import MONTHS, UNITS, WORDS
 from tarazu.report.numbers import NOTHING
 from tarazu.report.persian import formula, isolated, persian_prose, persian_signs
@@ -76,6 +75,10 @@ class Writer:
         """Return a number with grouped digits."""
         return self._signs(f"{value:,.{decimals}f}") if math.isfinite(value) else NOTHING
 
+    def decimal(self, value: float, decimals: int, *, signed: bool = False) -> str:
+        """Return a number that may be negative, with its sign."""
+        return self._formula(f"{value:{'+' if signed else ''}.{decimals}f}")
+
     def digits(self, text: str) -> str:
         """Return digits that are no quantity, such as a year or a version, without grouping."""
         return self._signs(text)
@@ -108,7 +111,7 @@ class Writer:
 
     def p_value(self, value: float | None) -> str:
         """Return a p-value with as many digits as it deserves."""
-        return self._formula(p_text(value))
+        return self._formula(numbers.p_text(value))
 
     def loss(self, value: float | None) -> str:
         """Return a loss."""
