@@ -9,9 +9,9 @@ from rich.console import Console
 from tarazu.comparison.compare import compare
 from tarazu.comparison.outcomes import Answers, Outcomes
 from tarazu.report.compared import pairs_table, summary, verdict
-from tarazu.report.numbers import p_text
 from tarazu.report.json_report import json_report
 from tarazu.report.markdown import markdown
+from tarazu.report.numbers import p_text
 from tarazu.report.table import FinalTable
 
 

@@ -68,8 +68,8 @@ def _collapsed(failures: Failures) -> list[Text]:
                 f"of the items{en}. Its score says which classes the test set has, not what was "
                 "learned.",
                 f"{isolated(entry)} به یک دسته فروریخته است: پاسخش به {_share_fa(shares)} "
-                f"نمونه‌ها {labels_fa} است{fa}. نمره‌اش نشان می‌دهد مجموعهٔ آزمون چه دسته‌هایی دارد، "
-                "نه اینکه چه آموخته شده است.",
+                f"نمونه‌ها {labels_fa} است{fa}. نمره‌اش نشان می‌دهد مجموعهٔ آزمون چه دسته‌هایی "
+                "دارد، نه اینکه چه آموخته شده است.",
             )
         )
     return found
@@ -112,8 +112,8 @@ def _unreadable(outcomes: Outcomes) -> list[Text]:
             f"items{_mean_en(answers)}) could not be read. They count as wrong; what the model "
             "knows about these items is not measured.",
             f"{isolated(answers.id)}: {100 * share:.0f}٪ پاسخ‌ها ({share * items:,.0f} از "
-            f"{items:,} نمونه{_mean_fa(answers)}) خوانده نشد. این‌ها نادرست به شمار می‌آیند و دانستهٔ "
-            "مدل دربارهٔ این نمونه‌ها سنجیده نشده است.",
+            f"{items:,} نمونه{_mean_fa(answers)}) خوانده نشد. این‌ها نادرست به شمار می‌آیند و "
+            "دانستهٔ مدل دربارهٔ این نمونه‌ها سنجیده نشده است.",
         )
         for share, answers in worst[:MOST]
     ]
@@ -183,10 +183,11 @@ def _complement(failures: Failures) -> list[Text]:
             f"One of them is right about {one.either_right:,}; the better one alone about "
             f"{alone:,}.",
             f"{a} و {b} که بیش از همه درست‌اند، در "
-            f"{len(one.fixed_by_a) + len(one.fixed_by_b):,} نمونه از {one.items:,} نمونه فرق دارند: "
-            f"{a} {len(one.fixed_by_a):,} خطای {b} را جبران می‌کند و {b} {len(one.fixed_by_b):,} "
-            f"خطای {a} را (توافقِ بیش از تصادف: κ = {one.kappa:.2f}). در {one.either_right:,} نمونه "
-            f"دست‌کم یکی درست است؛ بهترینِ آن دو به‌تنهایی در {alone:,} نمونه.",
+            f"{len(one.fixed_by_a) + len(one.fixed_by_b):,} نمونه از {one.items:,} نمونه فرق "
+            f"دارند: {a} {len(one.fixed_by_a):,} خطای {b} را جبران می‌کند و {b} "
+            f"{len(one.fixed_by_b):,} خطای {a} را (توافقِ بیش از تصادف: κ = {one.kappa:.2f}). در "
+            f"{one.either_right:,} نمونه دست‌کم یکی درست است؛ بهترینِ آن دو به‌تنهایی در {alone:,} "
+            "نمونه.",
         )
     ]
 
@@ -202,10 +203,10 @@ def _weak_slices(failures: Failures) -> list[Text]:
             f"{one.entry} is weak where {one.name} is {one.value}: "
             f"{100 * one.mean:.0f} % there, {-100 * one.difference:.0f} points below its mean "
             f"({one.items:,} items; {_p(one.p_holm or 0.0)} after correction for all slices).",
-            f"{isolated(one.entry)} در برش «{slice_name(one.name).fa}: {slice_value(one.value).fa}» "
-            f"ضعیف است: {100 * one.mean:.0f}٪، یعنی {-100 * one.difference:.0f} واحد درصد کمتر از "
-            f"میانگین خودش ({one.items:,} نمونه؛ {_p(one.p_holm or 0.0)} پس از تصحیح برای همهٔ "
-            "برش‌ها).",
+            f"{isolated(one.entry)} در برش «{slice_name(one.name).fa}: "
+            f"{slice_value(one.value).fa}» ضعیف است: {100 * one.mean:.0f}٪، یعنی "
+            f"{-100 * one.difference:.0f} واحد درصد کمتر از میانگین خودش ({one.items:,} نمونه؛ "
+            f"{_p(one.p_holm or 0.0)} پس از تصحیح برای همهٔ برش‌ها).",
         )
         for one in list(deepest.values())[:MOST]
     ]
@@ -274,8 +275,8 @@ def _commonest(one: SpanErrors, kind: Kind) -> Text:
     return Text(
         f"The commonest error of {one.entry} is '{name.en}' ({meaning.en}): {_count(count)} of "
         f"{_count(errors)} answers that are not exact{over}.",
-        f"پرتکرارترین خطای {isolated(one.entry)} «{name.fa}» است ({meaning.fa}): {_count(count)} از "
-        f"{_count(errors)} پاسخی که دقیق نیست{over_fa}.",
+        f"پرتکرارترین خطای {isolated(one.entry)} «{name.fa}» است ({meaning.fa}): {_count(count)} "
+        f"از {_count(errors)} پاسخی که دقیق نیست{over_fa}.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Slices by the names that people give them."""
+"""Slices and texts of an item by the names that people give them."""
 
 from __future__ import annotations
 
@@ -29,6 +29,14 @@ VALUES = {
     "entity": Text("name", "نام"),
 }
 
+FIELDS = {
+    "premise": Text("premise", "مقدمه"),
+    "hypothesis": Text("hypothesis", "فرضیه"),
+    "context": Text("context", "متن زمینه"),
+    "question": Text("question", "پرسش"),
+    "text": Text("text", "متن"),
+}
+
 _RANGE = re.compile(r"(\d+)(?:-(\d+)|\+)")
 
 
@@ -54,3 +62,12 @@ def slice_value(value: str) -> Text:
             return Text(f"{low} to {high} words", f"{low} تا {high} واژه")
         return Text(f"{low} words or more", f"{low} واژه یا بیشتر")
     return VALUES.get(value) or Text(value, isolated(value))
+
+
+def field_name(name: str) -> Text:
+    """Return the name of a text of an item, for people.
+
+    Args:
+        name: As the task calls it; one that is not known stays so.
+    """
+    return FIELDS.get(name) or Text(name, isolated(name))

@@ -153,8 +153,8 @@ def _calibrations(found: Sequence[Calibration], write: Writer) -> list[str]:
     note = Text(
         "ECE: expected calibration error over bins of equally many answers; by luck: what perfect "
         "calibration would show with so many answers. Brier: 0 … 2. NLL in nats.",
-        "خطای واسنجی: خطای واسنجی مورد انتظار (ECE) روی خانه‌هایی با شمار برابرِ پاسخ؛ از بخت: آنچه "
-        "واسنجیِ کامل با همین شمار پاسخ نشان می‌داد. بریر (Brier): از ۰ تا ۲. منفی لگاریتم "
+        "خطای واسنجی: خطای واسنجی مورد انتظار (ECE) روی خانه‌هایی با شمار برابرِ پاسخ؛ از بخت: "
+        "آنچه واسنجیِ کامل با همین شمار پاسخ نشان می‌داد. بریر (Brier): از ۰ تا ۲. منفی لگاریتم "
         "درست‌نمایی (NLL): بر حسب نات.",
     )
     return [

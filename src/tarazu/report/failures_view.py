@@ -12,7 +12,7 @@ from tarazu.comparison.failures import Failures
 from tarazu.comparison.findings import findings
 from tarazu.comparison.flips import DIRECTION_NAMES, DIRECTIONS, Direction, Flips
 from tarazu.comparison.outcomes import Outcomes
-from tarazu.comparison.slice_names import slice_name, slice_value
+from tarazu.comparison.slice_names import field_name, slice_name, slice_value
 from tarazu.comparison.slices import SMALL, SliceScore
 from tarazu.report.answers_view import answers_view
 from tarazu.report.html.writer import Writer
@@ -25,6 +25,7 @@ _MOST_IDS = 10
 _MOST_ITEMS = 5
 _BEST = 5
 _TEXT_LENGTH = 200
+_GOLD = Text("→", "←")
 _SMALL_MARK = " \\*"
 
 
@@ -75,8 +76,8 @@ def _items(failures: Failures, redacted: bool, write: Writer) -> list[str]:
         f"Usually right: in more than half of an entry's runs. Of {len(view.item_ids):,} items "
         f"{len(always):,} are right and {len(never):,} wrong in every run of every entry.",
         f"بیشتر وقت‌ها درست: در بیش از نیمی از اجراهای روش. از {len(view.item_ids):,} نمونه، "
-        f"{len(always):,} نمونه در همهٔ اجراهای همهٔ روش‌ها درست و {len(never):,} نمونه در همه نادرست "
-        "است.",
+        f"{len(always):,} نمونه در همهٔ اجراهای همهٔ روش‌ها درست و {len(never):,} نمونه در همه "
+        "نادرست است.",
     )
     never_ids = write.text(Text("Never right", "هرگز درست نبوده"))
     parts = [
@@ -102,7 +103,7 @@ def _divided(failures: Failures, redacted: bool, write: Writer) -> list[str]:
             for right in (right, ~right)
         ]
         row = [write.inline(outcomes.item_ids[item]), *names]
-        rows.append(row if redacted else [*row, write.inline(item_text(outcomes, item))])
+        rows.append(row if redacted else [*row, _item_text(outcomes, item, write)])
     headings = [
         Text("item that divides them", "نمونهٔ اختلاف‌برانگیز"),
         Text("usually right", "بیشتر وقت‌ها درست"),
@@ -112,16 +113,14 @@ def _divided(failures: Failures, redacted: bool, write: Writer) -> list[str]:
     return [markdown_table(_in(headings, write), rows, set())]
 
 
-def item_text(outcomes: Outcomes, item: int) -> str:
-    """Return an item's texts and gold answers on one line, each shortened.
-
-    Args:
-        outcomes: Its split, with texts.
-        item: Its place.
-    """
-    texts = [f"{name}: {shorten(v[item], _TEXT_LENGTH)}" for name, v in outcomes.texts.items()]
+def _item_text(outcomes: Outcomes, item: int, write: Writer) -> str:
+    """Return an item's texts and gold answers on one line of Markdown, each shortened."""
+    texts = [
+        f"{_named(field_name(name), name, write)}: {write.inline(shorten(v[item], _TEXT_LENGTH))}"
+        for name, v in outcomes.texts.items()
+    ]
     gold = " / ".join(shorten(one, _TEXT_LENGTH) for one in dict.fromkeys(outcomes.gold[item]))
-    return " · ".join([*texts, f"→ {gold}"])
+    return " · ".join([*texts, f"{write.text(_GOLD)} {write.inline(gold)}"])
 
 
 def _pairs(failures: Failures, write: Writer) -> list[str]:
@@ -209,7 +208,7 @@ def _slice_table(scores: Sequence[SliceScore], write: Writer) -> str:
 
 
 def _named(shown: Text, name: str, write: Writer) -> str:
-    """Return a name of a slice: in English as the task calls it."""
+    """Return a name of a slice or text: in English as the task calls it."""
     return write.literal(shown) if write.language == "fa" else write.inline(name)
 
 

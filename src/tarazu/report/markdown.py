@@ -15,6 +15,7 @@ from tarazu.report.costs_view import costs_view
 from tarazu.report.dynamics import read_dynamics
 from tarazu.report.explanation import settings_table
 from tarazu.report.failures_view import failures_view
+from tarazu.report.html.slice_names import split_name
 from tarazu.report.html.words import EVENTS
 from tarazu.report.html.writer import Writer
 from tarazu.report.metric_names import metric_name
@@ -307,7 +308,7 @@ def _again(used: list[RunRecord], write: Writer) -> list[str]:
     }
     inputs = {
         (name, given.sha256): [
-            write.inline(name),
+            split_name(name, write) if write.language == "fa" else write.inline(name),
             write.number(given.rows),
             f"`{given.sha256[:16]}`",
         ]

@@ -55,9 +55,7 @@ def persian_prose(words: str) -> str:
         words: The text; isolated names stay as they are.
     """
     isolated_formulas = _FORMULA.sub(
-        lambda match: (
-            formula(persian_numbers(_minus(match[0]))) if match["formula"] else match[0]
-        ),
+        lambda match: formula(persian_numbers(_minus(match[0]))) if match["formula"] else match[0],
         words,
     )
     return persian_numbers(isolated_formulas)

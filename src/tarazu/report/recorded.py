@@ -56,7 +56,7 @@ def recorded_source(text: str) -> Text:
         text: As the record has it, such as ``Liu et al. 2019, arXiv 1907.11692, table 10``.
     """
     line = one_line(text)
-    return Text(line, _known(line, SOURCES) or "؛ ".join(map(_work, _WORKS.split(line))))
+    return Text(line, "؛ ".join(map(_work, _WORKS.split(line))))
 
 
 def _work(part: str) -> str:

@@ -139,8 +139,8 @@ REASONS = (
     ),
     Text(
         "Every pretrained weight moves: above it training falls apart, below it stands still",
-        "همهٔ وزن‌های پیش‌آموخته جابه‌جا می‌شوند: بالاتر از آن آموزش از هم می‌پاشد و پایین‌تر از آن "
-        "درجا می‌زند",
+        "همهٔ وزن‌های پیش‌آموخته جابه‌جا می‌شوند: بالاتر از آن آموزش از هم می‌پاشد و پایین‌تر از "
+        "آن درجا می‌زند",
     ),
     Text(
         "Small data want more updates; adapters suffer from large batches",
@@ -218,8 +218,8 @@ REASONS = (
     ),
     Text(
         "Soft prompts look broken at LoRA's usual 1e-4; from 1e-3 upwards they learn",
-        "پرسش نرم با نرخ معمول لورا (\u20661e-4\u2069) خراب به نظر می‌رسد و از \u20661e-3\u2069 به بالا "
-        "می‌آموزد",
+        "پرسش نرم با نرخ معمول لورا (\u20661e-4\u2069) خراب به نظر می‌رسد و از \u20661e-3\u2069 به "
+        "بالا می‌آموزد",
     ),
     Text(
         "Soft prompts look broken at LoRA's learning rates: they need ten times more and upwards",
@@ -253,8 +253,8 @@ REASONS = (
     Text(
         "Nearly all candidates are wrong, so a sample tells nearly as much; twice as many gain "
         "one point of F1 for twice the memory",
-        "کمابیش همهٔ نامزدها نادرست‌اند، پس بخشی از آن‌ها کمابیش همان‌قدر می‌آموزد؛ دو برابرِ آن با دو "
-        "برابر حافظه یک واحد درصد به F1 می‌افزاید",
+        "کمابیش همهٔ نامزدها نادرست‌اند، پس بخشی از آن‌ها کمابیش همان‌قدر می‌آموزد؛ دو برابرِ آن "
+        "با دو برابر حافظه یک واحد درصد به F1 می‌افزاید",
     ),
     Text(
         "The field that annotators wrote, where giveaways are found",
@@ -295,7 +295,8 @@ SOURCES = (
     Text("Lengths of answers in SQuAD v1.1", "درازای پاسخ‌ها در \u2068SQuAD v1.1\u2069"),
     Text(
         "{share} % of {count} SQuAD v1.1 training answers have at most {words} words (measured)",
-        "{share} ٪ از {count} پاسخ آموزش \u2068SQuAD v1.1\u2069 دست‌بالا {words} واژه دارد (اندازه‌گیری)",
+        "{share} ٪ از {count} پاسخ آموزش \u2068SQuAD v1.1\u2069 دست‌بالا {words} واژه دارد "
+        "(اندازه‌گیری)",
     ),
     Text(
         "Measured: {count} SQuAD training questions, {others} from other articles "

@@ -11,7 +11,7 @@ SENTENCES = (
     # Events.
     Text(
         "{form} answers '{label}' to all of {split}",
-        "{form} به همهٔ نمونه‌های {split} پاسخ {label} می‌دهد",
+        "{form} به همهٔ نمونه‌های {split} پاسخ «{label}» می‌دهد",
     ),
     Text(
         "none of {count} trials came to its end ({reason}): the default settings are used",
@@ -22,7 +22,8 @@ SENTENCES = (
         "item {item}: the prompt without its {text} must fit into {room} tokens, but got {count} "
         "tokens. Raise max_length, or use fewer demonstrations (k).",
         "نمونهٔ {item}: پرسش بدون {text} باید در {room} توکن جا شود، ولی {count} توکن است. "
-        "\u2068max_length\u2069 را بیشتر کنید یا نمونه‌های حل‌شدهٔ کمتری (\u2068k\u2069) نشان دهید.",
+        "\u2068max_length\u2069 را بیشتر کنید یا نمونه‌های حل‌شدهٔ کمتری (\u2068k\u2069) نشان "
+        "دهید.",
     ),
     Text(
         "item {item}: everything but its {text} must fit into {room} tokens, but got {count} "
@@ -34,9 +35,9 @@ SENTENCES = (
         "training, step {step}: the loss must be finite, but got {loss} on validation items after "
         "training items [{items}] at learning rate {rate}. Lower the learning rate, or set "
         "compute.dtype to float32.",
-        "آموزش، گام {step}: زیان باید عددی متناهی باشد، ولی روی نمونه‌های اعتبارسنجی پس از نمونه‌های "
-        "آموزش [{items}] با نرخ یادگیری {rate} برابر {loss} شد. نرخ یادگیری را کم کنید یا "
-        "\u2068compute.dtype\u2069 را \u2068float32\u2069 بگذارید.",
+        "آموزش، گام {step}: زیان باید عددی متناهی باشد، ولی روی نمونه‌های اعتبارسنجی پس از "
+        "نمونه‌های آموزش [{items}] با نرخ یادگیری {rate} برابر {loss} شد. نرخ یادگیری را کم کنید "
+        "یا \u2068compute.dtype\u2069 را \u2068float32\u2069 بگذارید.",
     ),
     Text(
         "training, step {step}: the loss must be finite, but got {loss} on training items "
@@ -49,28 +50,29 @@ SENTENCES = (
     Text(
         "max_length: must leave room for the context beside the longest question, but got {room}. "
         "Use at least {least}.",
-        "\u2068max_length\u2069 باید در کنار بلندترین پرسش جایی برای متن بگذارد، ولی {room} است. دست‌کم "
-        "{least} بگذارید.",
+        "\u2068max_length\u2069 باید در کنار بلندترین پرسش جایی برای متن بگذارد، ولی {room} است. "
+        "دست‌کم {least} بگذارید.",
     ),
     Text(
         "label_words: no label's tokens may begin another label's, but got '{one}' and '{other}'. "
         "Choose other label words, or answer: generate.",
-        "\u2068label_words\u2069: توکن‌های هیچ برچسبی نباید آغاز برچسب دیگری باشد، ولی {one} و {other} "
-        "چنین‌اند. واژه‌های دیگری برای برچسب‌ها برگزینید یا \u2068answer: generate\u2069 بگذارید.",
+        "\u2068label_words\u2069: توکن‌های هیچ برچسبی نباید آغاز برچسب دیگری باشد، ولی {one} و "
+        "{other} چنین‌اند. واژه‌های دیگری برای برچسب‌ها برگزینید یا \u2068answer: generate\u2069 "
+        "بگذارید.",
     ),
     Text(
         "few-shot, item {item}: k = {k} training items must be left that neither are the item nor "
         "share its group, but got {count}. Lower k, use more training items, or group by another "
         "column (data.group_by).",
-        "نمونهٔ {item}: باید {k} نمونهٔ آموزش بماند که نه خود نمونه باشد و نه هم‌گروه آن، ولی {count} "
-        "مانده است. \u2068k\u2069 را کم کنید، نمونه‌های آموزش بیشتری بدهید یا ستون دیگری را گروه بگیرید "
-        "(\u2068data.group_by\u2069).",
+        "نمونهٔ {item}: باید {k} نمونهٔ آموزش بماند که نه خود نمونه باشد و نه هم‌گروه آن، ولی "
+        "{count} مانده است. \u2068k\u2069 را کم کنید، نمونه‌های آموزش بیشتری بدهید یا ستون دیگری "
+        "را گروه بگیرید (\u2068data.group_by\u2069).",
     ),
     Text(
         "few-shot, k: few-shot can show at most the {count} training items that there are, but "
         "got {k}. Lower k, or use more training items.",
-        "تنها {count} نمونهٔ آموزش هست و {k} نمونهٔ حل‌شده خواسته شده است. \u2068k\u2069 را کم کنید یا "
-        "نمونه‌های آموزش بیشتری بدهید.",
+        "تنها {count} نمونهٔ آموزش هست و {k} نمونهٔ حل‌شده خواسته شده است. \u2068k\u2069 را کم "
+        "کنید یا نمونه‌های آموزش بیشتری بدهید.",
     ),
     Text(
         "targets: must name modules of {model}, but got {names}. {remedy}",
@@ -83,8 +85,8 @@ SENTENCES = (
     Text(
         "methods.tfidf.max_words: must leave right and wrong candidates in the training split, "
         "but got {count}. Raise max_words, or name training data with short answers.",
-        "\u2068max_words\u2069 باید در بخش آموزش نامزد درست و نادرست باقی بگذارد، ولی {count} است. آن را "
-        "بیشتر کنید یا داده‌ای با پاسخ‌های کوتاه بدهید.",
+        "\u2068max_words\u2069 باید در بخش آموزش نامزد درست و نادرست باقی بگذارد، ولی {count} است. "
+        "آن را بیشتر کنید یا داده‌ای با پاسخ‌های کوتاه بدهید.",
     ),
     Text(
         "its process was killed by {signal}, perhaps because memory ran out",
@@ -166,13 +168,19 @@ SENTENCES = (
     Text(
         "Train, validation and test are not disjoint as used: {counts} share texts or groups "
         "('leakage: drop' in the study's data parts them)",
-        "بخش‌های آموزش، اعتبارسنجی و آزمون چنان‌که به کار رفته‌اند از هم جدا نیستند: {counts} متن یا "
-        "گروه مشترک دارند (\u2068leakage: drop\u2069 در پروندهٔ مطالعه آن‌ها را جدا می‌کند)",
+        "بخش‌های آموزش، اعتبارسنجی و آزمون چنان‌که به کار رفته‌اند از هم جدا نیستند: {counts} متن "
+        "یا گروه مشترک دارند (\u2068leakage: drop\u2069 در پروندهٔ مطالعه آن‌ها را جدا می‌کند)",
     ),
     Text("the validation split", "بخش اعتبارسنجی"),
     Text("test split '{split}'", "بخش آزمون {split}"),
     Text("train", "آموزش"),
     Text("validation", "اعتبارسنجی"),
+    Text("main", "شکل اصلی"),
+    Text("premise", "مقدمه"),
+    Text("hypothesis", "فرضیه"),
+    Text("context", "متن"),
+    Text("question", "پرسش"),
+    Text("text", "متن"),
     # How demonstrations and virtual tokens come about.
     Text(
         "the {count} training items most similar to the item (TF-IDF cosine), nearest last",
@@ -192,8 +200,7 @@ SENTENCES = (
         "{count} نمونهٔ آموزش به تصادف (بذر {seed})، برای همهٔ نمونه‌ها یکسان",
     ),
     Text(
-        "{count} training items at random (draw {draw}, whatever the seed), the same for all "
-        "items",
+        "{count} training items at random (draw {draw}, whatever the seed), the same for all items",
         "{count} نمونهٔ آموزش به تصادف (قرعهٔ {draw} با هر بذری)، برای همهٔ نمونه‌ها یکسان",
     ),
     Text(

@@ -288,7 +288,12 @@ def test_without_answers_there_is_no_browser(make):
 
 
 def test_analyses_stand_before_the_browser_and_are_harmless(make):
-    said = ["- \u2068lora\u2069: 94 ٪", "### دسته‌ها", "| روش | 1 |\n|---|---:|\n| lora | 42.5 |", "<script>"]
+    said = [
+        "- \u2068lora\u2069: 94 ٪",
+        "### دسته‌ها",
+        "| روش | 1 |\n|---|---:|\n| lora | 42.5 |",
+        "<script>",
+    ]
     part = failures_part(Source([make("lora")], analyses={"test": said}), FA)
     (one,) = part.analyses
     assert (one.split, part.data) == ("test", "")

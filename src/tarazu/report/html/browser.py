@@ -11,7 +11,7 @@ import numpy as np
 
 from tarazu.comparison.entries import metric_order
 from tarazu.report.html.method_part import rendered
-from tarazu.report.html.slice_names import slice_name, slice_value
+from tarazu.report.html.slice_names import field_name, slice_name, slice_value
 from tarazu.report.html.source import Source
 from tarazu.report.html.words import BROWSER_WORDS
 from tarazu.report.html.writer import Writer
@@ -137,7 +137,10 @@ def _split(outcomes: Outcomes, redacted: bool, texts: _Texts, write: Writer) -> 
         "fields": []
         if redacted
         else [
-            {"name": plain(name), "values": [texts.place(text or "") for text in values]}
+            {
+                "name": plain(field_name(name, write)),
+                "values": [texts.place(text or "") for text in values],
+            }
             for name, values in outcomes.texts.items()
         ],
         "entries": [

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from tarazu.report.data_card import Lengths
 from tarazu.report.html.parts import Cell, Table, headings, name, number, prose, row
-from tarazu.report.html.slice_names import slice_name, slice_value, split_name
+from tarazu.report.html.slice_names import field_name, slice_name, slice_value, split_name
 from tarazu.report.html.source import Source
 from tarazu.report.html.words import LANGUAGE_NAMES
 from tarazu.report.html.writer import Writer
@@ -152,13 +152,13 @@ def _lengths(splits: Mapping[str, pa.Table], labelled: bool, write: Writer) -> T
             if column.startswith("text_")
         }
         if not labelled and texts:
-            texts[write.say("gold")] = [gold[0] for gold in table["gold"].to_pylist() if gold]
+            texts["gold"] = [gold[0] for gold in table["gold"].to_pylist() if gold]
         for field, values in texts.items():
             length = Lengths.of(value for value in values if value is not None)
             rows.append(
                 row(
                     Cell(split_name(split, write)),
-                    name(field),
+                    name(write.say("gold") if field == "gold" else field_name(field, write)),
                     number(write.number(length.mean, 1), length.mean),
                     number(write.number(length.p95), length.p95),
                     number(write.number(length.maximum), length.maximum),

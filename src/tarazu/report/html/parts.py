@@ -18,8 +18,8 @@ class Cell:
     Attributes:
         text: What it shows.
         sort: What its column is sorted by; None comes last in either direction.
-        kind: ``words`` of the report, a ``number``, a ``name``, ``code``, ``prose`` of the report, or
-            ``foreign`` words that stand in the records as they are.
+        kind: ``words`` of the report, a ``number``, a ``name``, ``code``, ``prose`` of the
+            report, or ``foreign`` words that stand in the records as they are.
         strong: Whether it is set off from its column.
     """
 

@@ -56,8 +56,8 @@ def _block(key: str, value: Any, write: Writer) -> Block:
     if isinstance(value, bool):
         return Block(title, write.say("yes" if value else "no"), "words")
     if isinstance(value, Mapping | list | tuple):
-        kind = "text" if write.language == "fa" else "code"
-        return Block(title, "\n".join(outline(_joined(value))), kind)
+        lines = "\n".join(outline(_joined(value)))
+        return Block(title, lines, "text" if write.language == "fa" else "code")
     text = str(value)
     if isinstance(value, str) and ("\n" in text.strip() or len(text) > 80):
         return Block(title, text)

@@ -22,3 +22,8 @@ def split_name(name: str, write: Writer) -> str:
 def slice_value(value: str, write: Writer) -> str:
     """Return a value of a slice: a range of words, a known word, or what the data say."""
     return write.text(slice_names.slice_value(one_line(value)))
+
+
+def field_name(name: str, write: Writer) -> str:
+    """Return the name of a text of an item; one that is not known stays as the task calls it."""
+    return write.text(slice_names.field_name(one_line(name)))

@@ -15,8 +15,8 @@ WORDS: dict[str, Text] = {
     "about_standing": Text(
         "Means alone do not decide. Entries that share a letter cannot be separated by these items "
         "and seeds.",
-        "میانگین به‌تنهایی داور نیست. روش‌هایی که حرفی مشترک دارند با این نمونه‌ها و بذرها از هم جدا "
-        "نمی‌شوند.",
+        "میانگین به‌تنهایی داور نیست. روش‌هایی که حرفی مشترک دارند با این نمونه‌ها و بذرها از هم "
+        "جدا نمی‌شوند.",
     ),
     "section_pareto": Text("What quality costs", "بهای کیفیت"),
     "about_pareto": Text(
@@ -36,8 +36,8 @@ WORDS: dict[str, Text] = {
     "about_failures": Text(
         "Every test item with the answers of all entries. Filter by entry, kind and words; open a "
         "row to read it.",
-        "همهٔ نمونه‌های آزمون با پاسخ همهٔ روش‌ها. با روش، گونه و واژه پالایش کنید و برای خواندن، سطر "
-        "را باز کنید.",
+        "همهٔ نمونه‌های آزمون با پاسخ همهٔ روش‌ها. با روش، گونه و واژه پالایش کنید و برای خواندن، "
+        "سطر را باز کنید.",
     ),
     "section_data": Text("The data", "داده‌ها"),
     "about_data": Text("What was trained and tested on.", "آنچه بر آن آموزش و آزمون شد."),

@@ -65,7 +65,8 @@ class Writer:
 
     def name(self, name: object) -> str:
         """Return a name for use in a sentence; it keeps its own direction."""
-        return isolated(name) if self._persian else one_line(name)
+        shown = one_line(name)
+        return isolated(shown) if self._persian and shown else shown
 
     def listed(self, parts: Iterable[str]) -> str:
         """Return parts as a list in a sentence."""
