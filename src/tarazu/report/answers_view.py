@@ -69,7 +69,7 @@ def _one_class(runs: Sequence[OneClass], write: Writer) -> list[str]:
         Text("seed", "بذر"),
         Text("its most frequent class", "پرتکرارترین دستهٔ آن"),
         Text("given to %", "به چند ٪ داده شده"),
-        Text("right %", "درست ٪"),
+        Text("right %", "درست (٪)"),
         Text("right if always given %", "درست ٪، اگر همیشه همین پاسخ باشد"),
         Text("p", "p"),
         Text("verdict", "نتیجه"),
@@ -92,10 +92,10 @@ def _classes(found: Sequence[Confusion], write: Writer) -> list[str]:
         _ENTRY,
         Text("class", "دسته"),
         Text("items", "نمونه"),
-        Text("precision %", "صحت ٪"),
-        Text("recall %", "بازیابی ٪"),
-        Text("F1 %", "F1 ٪"),
-        Text("macro-F1 %", "F1 کلان ٪"),
+        Text("precision %", "صحت (٪)"),
+        Text("recall %", "بازیابی (٪)"),
+        Text("F1 %", "F1 (٪)"),
+        Text("macro-F1 %", "F1 کلان (٪)"),
     ]
     title = Text("Classes", "دسته‌ها")
     return [_title(title, write), _table(headings, rows, {2, 3, 4, 5, 6}, write)]
@@ -138,10 +138,10 @@ def _calibrations(found: Sequence[Calibration], write: Writer) -> list[str]:
     ]
     headings = [
         _ENTRY,
-        Text("confidence %", "اطمینان ٪"),
-        Text("right %", "درست ٪"),
-        Text("ECE %", "خطای واسنجی ٪"),
-        Text("ECE by luck %", "خطای واسنجی از بخت ٪"),
+        Text("confidence %", "اطمینان (٪)"),
+        Text("right %", "درست (٪)"),
+        Text("ECE %", "خطای واسنجی (٪)"),
+        Text("ECE by luck %", "خطای واسنجی از بخت (٪)"),
         Text("Brier", "بریر"),
         Text("NLL", "منفی لگاریتم درست‌نمایی"),
     ]

@@ -62,4 +62,5 @@ def persian_prose(words: str) -> str:
 
 
 def _minus(signs: str) -> str:
-    return signs.replace("-", "−")
+    # No break within: a line that ends in a formula would show its halves in the wrong order.
+    return signs.replace("-", "−").replace(" ", "\u00a0")

@@ -33,6 +33,7 @@ _PARTS = {
     "count": Text("count", "شمار"),
     "nearest_words": Text("nearest_words", "نزدیک‌ترین واژه‌ها"),
     "temperature": Text("temperature", "دما"),
+    "top_p": Text("top_p", "احتمال هسته (\u2068top-p\u2069)"),
     "max_new_tokens": Text("max_new_tokens", "بیشینهٔ توکن‌های تازه"),
 }
 # Fields that hold sentences or words of ours; every other text is the study's.

@@ -67,8 +67,10 @@ def failures_part(source: Source, write: Writer) -> FailuresPart | None:
 def _analysis(split: str, parts: Sequence[str], source: Source, write: Writer) -> Analysis:
     headings = [place for place, part in enumerate(parts) if part.startswith("#")]
     cut = headings[0] if headings else len(parts)
+    persian = write.language == "fa"
     first, tables = (
-        rendered(write.prose("\n\n".join(some)), own=True) for some in (parts[:cut], parts[cut:])
+        rendered(write.prose("\n\n".join(some)), own=persian)
+        for some in (parts[:cut], parts[cut:])
     )
     return Analysis(split, first, tables)
 

@@ -22,8 +22,8 @@ def rendered(markdown: str, *, own: bool = False) -> str:
 
     Args:
         markdown: The text.
-        own: Whether it was written by the report, which made all foreign text in it harmless; what
-            comes from a record is not trusted.
+        own: Whether the report wrote it in Persian, with all foreign text in it harmless and on
+            its own; what comes from a record is not trusted.
     """
     reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     tokens = reader.parse(markdown if own else plain(markdown))
@@ -31,7 +31,7 @@ def rendered(markdown: str, *, own: bool = False) -> str:
         if token.type in ("td_open", "th_open"):
             # The page's security policy refuses styles in attributes, which state the alignment.
             numeric = bool(token.attrs)
-            token.attrs = {"dir": "auto"}
+            token.attrs = {} if own else {"dir": "auto"}
             if numeric:
                 token.attrSet("class", "number")
     return str(reader.renderer.render(tokens, reader.options, {}))
