@@ -69,8 +69,7 @@ def _analysis(split: str, parts: Sequence[str], source: Source, write: Writer) -
     cut = headings[0] if headings else len(parts)
     persian = write.language == "fa"
     first, tables = (
-        rendered(write.prose("\n\n".join(some)), own=persian)
-        for some in (parts[:cut], parts[cut:])
+        rendered(write.prose("\n\n".join(some)), own=persian) for some in (parts[:cut], parts[cut:])
     )
     return Analysis(split, first, tables)
 
