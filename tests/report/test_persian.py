@@ -31,8 +31,9 @@ from tarazu.report.recorded_reasons import REASONS, REMARKS, SOURCES
 from tarazu.report.recorded_sentences import SENTENCES
 from tarazu.report.sizes import size_tables
 from tarazu.testing.folders import make_folder, make_items
-from tarazu.testing.outcomes import make_spans
+from tarazu.testing.outcomes import make_classes, make_spans
 from tarazu.testing.records import make_record
+from tarazu.text import isolated
 
 ITEMS = 90
 # Names that the records of this test use, names of programs and works, and what is typed.
@@ -331,6 +332,23 @@ def test_a_sentence_with_places_is_known(text):
     assert english(told.fa) == []
     # Every number stands in the translation, too.
     assert sorted(re.findall(r"\d+", told.fa)) == sorted(re.findall(r"\d+", text))
+
+
+def test_failures_of_classes_are_persian():
+    gold = ["a"] * 40 + ["b"] * 40
+    said = {"full": [gold], "qlora": [["a"] * 80], "qlora:adapter": [[None, *gold[1:]]]}
+    made = make_classes(gold, said, labels="ab", slices={"label": tuple(gold)})
+    text = "\n\n".join(failures_view(analyse(made), language="fa"))
+    assert "پاسخ‌هایی که ادغام یا کوانتش عوض می‌کند" in text
+    assert english(text) == latin_digits(text) == []
+
+
+def test_a_full_stop_is_kept():
+    assert recorded("Mild; not on biases and norms.").fa.endswith("نرمال‌سازها.")
+
+
+def test_a_name_cannot_end_its_own_stretch():
+    assert isolated("a\u2069 b\u202e") == "\u2068a b\u2069"
 
 
 def test_what_is_not_known_stays_and_is_set_apart():
