@@ -128,7 +128,7 @@ def report(
     ] = False,
     language: Annotated[
         Literal["en", "fa"],
-        typer.Option("--lang", help="HTML: of the page. Markdown: of the readings."),
+        typer.Option("--lang", help="Of the table, of Markdown and of HTML."),
     ] = "en",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write to this file instead.")
@@ -139,7 +139,7 @@ def report(
     from tarazu.report.api import report as as_text
 
     if form == "table" and out is None:
-        _print_table(read_results(folder))  # as wide as the terminal
+        _print_table(read_results(folder), language)  # as wide as the terminal
         return
     text = as_text(folder, form, redacted=redacted, language=language).removesuffix("\n")
     if out is None:
@@ -251,10 +251,10 @@ def _print(*what: RenderableType) -> None:
     Console().print(*what)
 
 
-def _print_table(results: Results) -> None:
+def _print_table(results: Results, language: Literal["en", "fa"] = "en") -> None:
     from tarazu.report.table import FinalTable
 
-    _print(FinalTable(results.records, results.comparisons, results.below))
+    _print(FinalTable(results.records, results.comparisons, results.below, language))
 
 
 def _print_listing(headings: list[str], rows: list[list[str]]) -> None:

@@ -444,7 +444,8 @@ def explain_method(
     given = dict.fromkeys((o.partition("=")[0] for o in overrides), "command line")
     entry = Entry(name, method, model, knobs, {}, given)  # type: ignore[arg-type]
     text = method.explain(ExplainContext(knobs, info, parameters))
-    return Explanation(name, model, text.in_(language), parameters, settings(entry, info, chosen))
+    told = settings(entry, info, chosen)
+    return Explanation(name, model, text.in_(language), parameters, told, language)
 
 
 def count(method: Method, info: ModelInfo, task: Task, knobs: Any) -> Parameters:

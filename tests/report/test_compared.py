@@ -8,9 +8,10 @@ from rich.console import Console
 
 from tarazu.comparison.compare import compare
 from tarazu.comparison.outcomes import Answers, Outcomes
-from tarazu.report.compared import p_text, pairs_table, summary, verdict
+from tarazu.report.compared import pairs_table, summary, verdict
 from tarazu.report.json_report import json_report
 from tarazu.report.markdown import markdown
+from tarazu.report.numbers import p_text
 from tarazu.report.table import FinalTable
 
 

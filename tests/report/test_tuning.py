@@ -58,7 +58,7 @@ def test_the_section_shows_budget_trials_knobs_and_the_expected_best() -> None:
     assert "failed: the \\<b\\>loss\\</b\\> rose" in section or "&lt;b&gt;" in section
     assert "Not searched, because the study fixes it: r." in section
     row = next(line for line in section.splitlines() if line.startswith("| learning_rate | 5"))
-    assert "| 5 | -1.00 | 0.02 |" in row
+    assert "| 5 | −1.00 | 0.02 |" in row
     assert "0.0001 to 0.001" in row
     assert "few: a hint" in section
     assert "1: 43.3, " in section

@@ -15,9 +15,10 @@ from tarazu.comparison.failures import Failures, analyse
 from tarazu.comparison.flips import Flips
 from tarazu.comparison.multiple import holm
 from tarazu.comparison.outcomes import Answers, Outcomes
+from tarazu.comparison.slice_names import slice_name, slice_value
 from tarazu.comparison.slices import SliceScore
 from tarazu.comparison.span_errors import KIND_MEANINGS, KIND_NAMES, KINDS, Kind, SpanErrors
-from tarazu.text import Text
+from tarazu.text import Text, isolated
 
 LEVEL = 0.05
 UNREADABLE = 0.1
@@ -57,16 +58,18 @@ def _collapsed(failures: Failures) -> list[Text]:
         own = [run for run in runs if run.entry == entry]
         all_runs = sum(run.entry == entry for run in failures.one_class)
         shares = [run.share for run in own]
-        labels = " / ".join(dict.fromkeys(f"'{run.label}'" for run in own))
+        given = list(dict.fromkeys(run.label for run in own))
+        labels = " / ".join(f"'{label}'" for label in given)
+        labels_fa = " / ".join(f"«{isolated(label)}»" for label in given)
         en, fa = _in_runs(own, all_runs)
         found.append(
             Text(
                 f"{entry} collapsed to one class: it answers {labels} to {_share(shares)} "
                 f"of the items{en}. Its score says which classes the test set has, not what was "
                 "learned.",
-                f"{entry} به یک دسته فروکاسته است: {labels} پاسخِ {_share_fa(shares)} "
-                f"نمونه‌هاست{fa}. امتیازش نشان می‌دهد مجموعهٔ آزمون چه دسته‌هایی دارد، نه اینکه "
-                "چه آموخته شده است.",
+                f"{isolated(entry)} به یک دسته فروریخته است: پاسخش به {_share_fa(shares)} "
+                f"نمونه‌ها {labels_fa} است{fa}. نمره‌اش نشان می‌دهد مجموعهٔ آزمون چه دسته‌هایی "
+                "دارد، نه اینکه چه آموخته شده است.",
             )
         )
     return found
@@ -86,14 +89,15 @@ def _no_better(failures: Failures) -> list[Text]:
         return []
     items = len(failures.outcomes.item_ids)
     listed = ", ".join(names)
+    listed_fa = "، ".join(map(isolated, names))
     return [
         Text(
             f"Not shown to be better than always giving one class: {listed}. On these {items:,} "
             "items no run of theirs is right significantly more often than its own most frequent "
             "answer given to all would be (exact paired test, 5 %).",
-            f"برتری بر پاسخِ همیشه یکسان نشان داده نشد: {listed}. روی این {items:,} نمونه هیچ "
-            "اجرایی از آن‌ها به‌طور معنادار بیش از این درست نیست که پرتکرارترین پاسخ خودش به همه "
-            "داده شود (آزمون جفتی دقیق، ۵ ٪).",
+            f"برتریِ این روش‌ها بر دادن همیشگیِ یک پاسخ نشان داده نشد: {listed_fa}. روی این "
+            f"{items:,} نمونه، شمار پاسخ‌های درستِ هیچ اجرایی از آن‌ها به‌طور معنادار بیش از وقتی "
+            "نیست که پرتکرارترین پاسخ خودش به همه داده شود (آزمون جفتی دقیق، ۵٪).",
         )
     ]
 
@@ -107,9 +111,9 @@ def _unreadable(outcomes: Outcomes) -> list[Text]:
             f"{answers.id}: {100 * share:.0f} % of the answers ({share * items:,.0f} of {items:,} "
             f"items{_mean_en(answers)}) could not be read. They count as wrong; what the model "
             "knows about these items is not measured.",
-            f"{answers.id}: {100 * share:.0f} ٪ پاسخ‌ها ({share * items:,.0f} از {items:,} "
-            f"نمونه{_mean_fa(answers)}) خوانده نشد. این‌ها نادرست به شمار می‌آیند و دانستهٔ مدل "
-            "دربارهٔ این نمونه‌ها سنجیده نشده است.",
+            f"{isolated(answers.id)}: {100 * share:.0f}٪ پاسخ‌ها ({share * items:,.0f} از "
+            f"{items:,} نمونه{_mean_fa(answers)}) خوانده نشد. این‌ها نادرست به شمار می‌آیند و "
+            "دانستهٔ مدل دربارهٔ این نمونه‌ها سنجیده نشده است.",
         )
         for share, answers in worst[:MOST]
     ]
@@ -138,9 +142,9 @@ def _flip(one: Flips, p_holm: float) -> Text:
         f"{one.form} is not the model that was trained: against {one.against} it answers "
         f"{_count(changed)} of {items:,} items differently; {_count(lost)} turn from right to "
         f"wrong and {_count(won)} from wrong to right ({_p(p_holm)}{over}).",
-        f"{one.form} همان مدلِ آموزش‌دیده نیست: در برابر {one.against} به {_count(changed)} از "
-        f"{items:,} نمونه پاسخ دیگری می‌دهد؛ {_count(lost)} از درست به نادرست و {_count(won)} از "
-        f"نادرست به درست می‌رود ({_p(p_holm)}{over_fa}).",
+        f"{isolated(one.form)} همان مدلِ آموزش‌دیده نیست: به {_count(changed)} از {items:,} نمونه "
+        f"پاسخی جز پاسخ {isolated(one.against)} می‌دهد؛ {_count(lost)} پاسخ از درست به نادرست و "
+        f"{_count(won)} پاسخ از نادرست به درست برمی‌گردد ({_p(p_holm)}{over_fa}).",
     )
 
 
@@ -153,8 +157,8 @@ def _never_right(failures: Failures) -> list[Text]:
         Text(
             f"{never:,} of {items:,} items are wrong in every run of all "
             f"{len(view.entries)} entries: they are hard, or their gold answers are worth a look.",
-            f"{never:,} از {items:,} نمونه در همهٔ اجراهای هر {len(view.entries)} "
-            "روش نادرست است: یا دشوارند یا پاسخ درستشان باید بازبینی شود.",
+            f"{never:,} نمونه از {items:,} نمونه در همهٔ اجراهای هر {len(view.entries)} روش نادرست "
+            "است: یا دشوارند یا پاسخ درستشان باید بازبینی شود.",
         )
     ]
 
@@ -169,6 +173,7 @@ def _complement(failures: Failures) -> list[Text]:
     if one.kappa is None:
         return []
     alone = one.both_right + max(len(one.fixed_by_a), len(one.fixed_by_b))
+    a, b = isolated(one.a), isolated(one.b)
     return [
         Text(
             f"{one.a} and {one.b}, which are right most often, differ on "
@@ -177,12 +182,12 @@ def _complement(failures: Failures) -> list[Text]:
             f"{len(one.fixed_by_b):,} of {one.a} (agreement beyond chance κ = {one.kappa:.2f}). "
             f"One of them is right about {one.either_right:,}; the better one alone about "
             f"{alone:,}.",
-            f"{one.a} و {one.b} که بیش از همه درست‌اند، در "
-            f"{len(one.fixed_by_a) + len(one.fixed_by_b):,} از {one.items:,} نمونه فرق دارند: "
-            f"{one.a} {len(one.fixed_by_a):,} خطای {one.b} را جبران می‌کند و {one.b} "
-            f"{len(one.fixed_by_b):,} خطای {one.a} را (توافقِ بیش از تصادف κ = {one.kappa:.2f}). "
-            f"در {one.either_right:,} نمونه دست‌کم یکی درست است؛ بهترینِ آن دو به‌تنهایی در "
-            f"{alone:,}.",
+            f"{a} و {b} که بیش از همه درست‌اند، در "
+            f"{len(one.fixed_by_a) + len(one.fixed_by_b):,} نمونه از {one.items:,} نمونه فرق "
+            f"دارند: {a} {len(one.fixed_by_a):,} خطای {b} را جبران می‌کند و {b} "
+            f"{len(one.fixed_by_b):,} خطای {a} را (توافقِ بیش از تصادف: κ = {one.kappa:.2f}). در "
+            f"{one.either_right:,} نمونه دست‌کم یکی درست است؛ بهترینِ آن دو به‌تنهایی در {alone:,} "
+            "نمونه.",
         )
     ]
 
@@ -198,8 +203,9 @@ def _weak_slices(failures: Failures) -> list[Text]:
             f"{one.entry} is weak where {one.name} is {one.value}: "
             f"{100 * one.mean:.0f} % there, {-100 * one.difference:.0f} points below its mean "
             f"({one.items:,} items; {_p(one.p_holm or 0.0)} after correction for all slices).",
-            f"{one.entry} آنجا که {one.name} برابر {one.value} است ضعیف است: {100 * one.mean:.0f} "
-            f"٪، یعنی {-100 * one.difference:.0f} واحد کمتر از میانگین خودش ({one.items:,} نمونه؛ "
+            f"{isolated(one.entry)} در برش «{slice_name(one.name).fa}: "
+            f"{slice_value(one.value).fa}» ضعیف است: {100 * one.mean:.0f}٪، یعنی "
+            f"{-100 * one.difference:.0f} واحد درصد کمتر از میانگین خودش ({one.items:,} نمونه؛ "
             f"{_p(one.p_holm or 0.0)} پس از تصحیح برای همهٔ برش‌ها).",
         )
         for one in list(deepest.values())[:MOST]
@@ -219,9 +225,10 @@ def _over_confident(failures: Failures) -> list[Text]:
             f"{100 * one.confidence.mean:.0f} % and it is right in {100 * one.accuracy.mean:.0f} % "
             f"(expected calibration error {100 * one.ece.mean:.0f} points; "
             f"{100 * one.ece_by_chance:.0f} would be luck).",
-            f"{one.entry} بیش از اندازه مطمئن است: میانگین اطمینانش {100 * one.confidence.mean:.0f}"
-            f" ٪ است و در {100 * one.accuracy.mean:.0f} ٪ درست می‌گوید (خطای ترازِ مورد انتظار "
-            f"{100 * one.ece.mean:.0f} واحد؛ {100 * one.ece_by_chance:.0f} واحد از بخت برمی‌آید).",
+            f"{isolated(one.entry)} بیش از اندازه مطمئن است: میانگین اطمینانش "
+            f"{100 * one.confidence.mean:.0f}٪ است و {100 * one.accuracy.mean:.0f}٪ درست می‌گوید "
+            f"(خطای واسنجیِ مورد انتظار {100 * one.ece.mean:.0f} واحد درصد؛ بخت به‌تنهایی "
+            f"{100 * one.ece_by_chance:.0f} واحد می‌آورد).",
         )
         for one in found[:MOST]
     ]
@@ -268,8 +275,8 @@ def _commonest(one: SpanErrors, kind: Kind) -> Text:
     return Text(
         f"The commonest error of {one.entry} is '{name.en}' ({meaning.en}): {_count(count)} of "
         f"{_count(errors)} answers that are not exact{over}.",
-        f"پرتکرارترین خطای {one.entry} «{name.fa}» است ({meaning.fa}): {_count(count)} از "
-        f"{_count(errors)} پاسخی که دقیق نیست{over_fa}.",
+        f"پرتکرارترین خطای {isolated(one.entry)} «{name.fa}» است ({meaning.fa}): {_count(count)} "
+        f"از {_count(errors)} پاسخی که دقیق نیست{over_fa}.",
     )
 
 
@@ -286,7 +293,7 @@ def _share(shares: list[float]) -> str:
 
 def _share_fa(shares: list[float]) -> str:
     more = " یا بیشترِ" if len(set(shares)) > 1 else ""
-    return "همهٔ" if min(shares) == 1 else f"{_least(shares):.1f} ٪{more}"
+    return "همهٔ" if min(shares) == 1 else f"{_least(shares):.1f}٪{more}"
 
 
 def _least(shares: list[float]) -> float:

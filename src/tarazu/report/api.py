@@ -155,7 +155,7 @@ def report_markdown(results: Results, *, redacted: bool = False, language: Langu
     Args:
         results: The results.
         redacted: Leave the data set's text out; done anyway when the study asks for it.
-        language: Language of the reading of the dynamics.
+        language: Of all words and numbers.
     """
     return markdown(
         results.records,
@@ -225,7 +225,8 @@ def report(
             the whole report as Markdown or as one HTML page.
         redacted: Markdown and HTML: leave the data set's text out; done anyway when the study asks
             for it.
-        language: HTML: of the page. Markdown: of the reading of the dynamics.
+        language: Of the table, of Markdown and of HTML; the other formats are for programs and
+            papers, and are English.
 
     Raises:
         BadInput: The folder has no readable results.
@@ -247,5 +248,5 @@ def report(
 
     console = Console(width=_WIDTH, no_color=True, force_terminal=False)
     with console.capture() as capture:
-        console.print(FinalTable(results.records, results.comparisons, results.below))
+        console.print(FinalTable(results.records, results.comparisons, results.below, language))
     return capture.get()

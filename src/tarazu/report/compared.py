@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from tarazu.comparison.result import Comparison, Interval, Pair
+from tarazu.report.html.words import VERDICTS
+from tarazu.report.html.writer import Writer
 from tarazu.report.metric_names import metric_name
 from tarazu.report.numbers import NOTHING
 from tarazu.report.persian import isolated
-from tarazu.report.plain import markdown_inline, markdown_table, one_line
+from tarazu.report.plain import markdown_table, one_line
 from tarazu.text import Language, Text
+
+_HEADINGS = (
+    Text("a", "الف"), Text("b", "ب"), Text("a − b, points", "الف منهای ب (واحد درصد)"),
+    Text("95 %", "بازهٔ ۹۵٪"), Text("p", "p"), Text("p (Holm)", "p (هولم)"),
+    Text("verdict", "داوری"),
+)  # fmt: skip
 
 
 def interval_text(interval: Interval | None) -> str:
@@ -24,34 +32,43 @@ def summary(comparison: Comparison, language: Language = "en") -> list[str]:
         comparison: The comparison.
         language: Of the sentences.
     """
-    if not comparison.pairs:
-        return []
-    said = [_separated(comparison), _equivalent(comparison), _detectable(comparison)]
-    told = [text for text in (*said, *comparison.warnings) if text is not None]
-    return [text.in_(language) for text in told]
+    return [text.in_(language) for text in summary_texts(comparison)]
 
 
-def pairs_table(comparison: Comparison) -> str:
-    """Return every two entries with their difference, as Markdown, the surest first.
+def summary_texts(comparison: Comparison) -> list[Text]:
+    """Return the same in both languages.
 
     Args:
         comparison: The comparison.
     """
+    if not comparison.pairs:
+        return []
+    said = [_separated(comparison), _equivalent(comparison), _detectable(comparison)]
+    return [text for text in (*said, *comparison.warnings) if text is not None]
+
+
+def pairs_table(comparison: Comparison, language: Language = "en") -> str:
+    """Return every two entries with their difference, as Markdown, the surest first.
+
+    Args:
+        comparison: The comparison.
+        language: Of headings, numbers and verdicts.
+    """
+    write = Writer(language)
     ordered = sorted(comparison.pairs, key=lambda p: (_known(p.p_holm), -abs(p.difference)))
-    headings = ["a", "b", "a − b, points", "95 %", "p", "p (Holm)", "verdict"]
     rows = [
         [
-            markdown_inline(pair.a),
-            markdown_inline(pair.b),
-            f"{100 * pair.difference:+.1f}",
-            _ends(pair),
-            p_text(pair.p_value),
-            p_text(pair.p_holm),
-            verdict(pair),
+            write.inline(pair.a),
+            write.inline(pair.b),
+            write.difference(pair.difference),
+            write.ends(pair.low, pair.high, signed=True),
+            write.p_value(pair.p_value),
+            write.p_value(pair.p_holm),
+            write.text(VERDICTS[verdict(pair)]),
         ]
         for pair in ordered
     ]
-    return markdown_table(headings, rows, {2, 3, 4, 5})
+    return markdown_table([write.text(heading) for heading in _HEADINGS], rows, {2, 3, 4, 5})
 
 
 def verdict(pair: Pair) -> str:
@@ -63,13 +80,6 @@ def verdict(pair: Pair) -> str:
     if pair.separable:
         return "differ"
     return "equivalent" if pair.equivalent else "open"
-
-
-def p_text(value: float | None) -> str:
-    """Return a p-value with as many digits as it deserves."""
-    if value is None:
-        return NOTHING
-    return "< 0.0001" if value < 1e-4 else f"{value:.4f}" if value < 0.1 else f"{value:.3f}"
 
 
 def _separated(comparison: Comparison) -> Text | None:
@@ -119,12 +129,6 @@ def _detectable(comparison: Comparison) -> Text | None:
         f"برای آنکه یک مقایسهٔ ازپیش‌تعیین‌شده در ۸۰ مطالعه از ۱۰۰ تفاوت را بیابد، تفاوت واقعی باید "
         f"حدود {100 * one:.1f} واحد درصد باشد، و برای همهٔ جفت‌ها {100 * strictest:.1f}.",
     )
-
-
-def _ends(pair: Pair) -> str:
-    if pair.low is None or pair.high is None:
-        return NOTHING
-    return f"{100 * pair.low:+.1f} … {100 * pair.high:+.1f}"
 
 
 def _known(value: float | None) -> float:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tarazu.comparison.costs import Costs, Price, costs, fronts
-from tarazu.report.numbers import NOTHING, duration, money, size
-from tarazu.report.plain import markdown_inline, markdown_table
+from tarazu.report.html.writer import Writer
+from tarazu.report.numbers import NOTHING
+from tarazu.report.plain import markdown_table
 from tarazu.report.price import priced_steps
 from tarazu.text import Language, Text
 
@@ -23,27 +24,26 @@ _STEPS = {
 }
 _ENTRY = Text("entry", "روش")
 _RATE = Text("tokens/s in training", "توکن بر ثانیه در آموزش")
-_THOUSAND = Text("time per 1,000 items", "زمان برای ۱۰۰۰ نمونه")
-_ITEMS = Text("1,000 items", "۱۰۰۰ نمونه")
+_THOUSAND = Text("time per 1,000 items", "زمان برای ۱٬۰۰۰ نمونه")
+_ITEMS = Text("1,000 items", "۱٬۰۰۰ نمونه")
 _MONEY = Text("{step}, {currency}", "{step}، {currency}")
 _PRICE = Text(
     "Money: the time beside it at {amount} {currency} per hour of the machine. Loading is left "
     "out; tuning is that of all trials together, the rest is one run.",
     "پول: همان زمان با بهای {amount} {currency} برای هر ساعت دستگاه. بارگذاری در آن نیست؛ بهای "
-    "تنظیم از "
-    "آنِ همهٔ آزمون‌های تنظیم است و بقیه از آنِ یک اجرا.",
+    "تنظیم از آنِ همهٔ آزمون‌های تنظیم است و بقیه از آنِ یک اجرا.",
 )
 _MEMORY = Text("peak memory: {step}", "بیشینهٔ حافظه: {step}")
 _FRONT = Text(
     "On the front of quality against {cost} on {split} (no other entry is better without costing "
     "more): {names}.",
-    "روی مرز پارتوی کیفیت در برابر {cost} روی {split} (هیچ روش دیگری بی‌هزینهٔ بیشتر بهتر نیست): "
+    "روی جبههٔ پارتوی کیفیت در برابر {cost} در {split} (هیچ روش دیگری بی هزینهٔ بیشتر بهتر نیست): "
     "{names}.",
 )
 _COSTS = {
     "seconds": Text("time of a whole run", "زمان کل اجرا"),
     "memory": Text("memory", "حافظه"),
-    "deployed": Text("size of what is deployed", "حجم آنچه مستقر می‌شود"),
+    "deployed": Text("size of what is deployed", "اندازهٔ آنچه مستقر می‌شود"),
 }
 
 
@@ -57,6 +57,7 @@ def costs_view(
         language: Of headings and sentences.
         price: Of the machine; without it costs are times.
     """
+    write = Writer(language)
     found = costs(records)
     if not found:
         return []
@@ -70,13 +71,14 @@ def costs_view(
         *_money_headings(found, price, language),
         *(_MEMORY.in_(language).format(step=_STEPS[name].in_(language)) for name in peaks),
     ]
-    rows = [_row(one, steps, peaks, _money(one, found, price)) for one in found]
+    rows = [_row(one, steps, peaks, _money(one, found, price, write), write) for one in found]
     table = markdown_table(headings, rows, set(range(1, len(headings))))
     if price is not None:
-        said = _PRICE.in_(language)
-        table += f"\n\n{said.format(amount=f'{price.per_hour:g}', currency=price.currency)}"
+        amount = f"{price.per_hour:g}"
+        said = _PRICE.in_(language).format(amount=amount, currency=price.currency)
+        table += f"\n\n{write.prose(said)}"
     lines = [
-        f"- {_front(split, cost, names, language)}"
+        f"- {_front(split, cost, names, write)}"
         for split, by_cost in fronts(records).items()
         for cost, names in by_cost.items()
     ]
@@ -93,31 +95,31 @@ def _money_headings(found: Sequence[Costs], price: Price | None, language: Langu
     ]
 
 
-def _money(one: Costs, found: Sequence[Costs], price: Price | None) -> list[str]:
+def _money(one: Costs, found: Sequence[Costs], price: Price | None, write: Writer) -> list[str]:
     if price is None:
         return []
     times = [*(one.seconds.get(step) for step in priced_steps(found)), one.seconds_per_thousand]
-    return [money(price.of(seconds)) for seconds in times]
+    return [write.money(price.of(seconds)) for seconds in times]
 
 
 def _row(
-    one: Costs, steps: Sequence[str], peaks: Sequence[str], priced: Sequence[str]
+    one: Costs, steps: Sequence[str], peaks: Sequence[str], priced: Sequence[str], write: Writer
 ) -> list[str]:
     rate = one.train_tokens_per_second
     return [
-        markdown_inline(one.name),
-        *(duration(one.seconds.get(name)) for name in steps),
-        NOTHING if rate is None else f"{rate:,.0f}",
-        duration(one.seconds_per_thousand),
+        write.inline(one.name),
+        *(write.duration(one.seconds.get(name)) for name in steps),
+        NOTHING if rate is None else write.number(rate),
+        write.duration(one.seconds_per_thousand),
         *priced,
-        *(size(one.memory.get(name)) for name in peaks),
+        *(write.size(one.memory.get(name)) for name in peaks),
     ]
 
 
-def _front(split: str, cost: str, names: Sequence[str], language: Language) -> str:
+def _front(split: str, cost: str, names: Sequence[str], write: Writer) -> str:
     values: Mapping[str, str] = {
-        "cost": _COSTS[cost].in_(language),
-        "split": markdown_inline(split),
-        "names": ", ".join(map(markdown_inline, names)),
+        "cost": write.text(_COSTS[cost]),
+        "split": write.inline(split),
+        "names": write.listed(map(write.inline, names)),
     }
-    return _FRONT.in_(language).format(**values)
+    return write.text(_FRONT).format(**values)

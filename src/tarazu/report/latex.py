@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from tarazu.comparison.entries import EntryResult, entries
 from tarazu.comparison.result import leading
 from tarazu.report.columns import NOTES, best_rows, columns, splits
-from tarazu.report.compared import p_text, summary, verdict
+from tarazu.report.compared import summary, verdict
 from tarazu.report.notes import caption, footnotes
+from tarazu.report.numbers import p_text
 from tarazu.report.plain import one_line
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from tarazu.comparison.entries import EntryResult, current, entries, every_size,
 from tarazu.comparison.exposure import Exposure
 from tarazu.report.persian import isolated
 from tarazu.report.plain import one_line, shorten
+from tarazu.report.recorded import recorded
 from tarazu.text import Text
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ def failures(entry: EntryResult) -> list[Text]:
     return [
         Text(
             f"failed (seed {_listed(which)}): {shorten(reason, _REASON_LENGTH)}",
-            f"شکست (بذر {_persian_list(_listed(which))}): "
-            f"{isolated(shorten(reason, _REASON_LENGTH))}",
+            f"شکست (بذر {_persian_list(_listed(which))}): {_reason(reason)}",
         )
         for reason, which in seeds.items()
     ]
@@ -188,8 +188,8 @@ def data_notes(notes: Iterable[str]) -> list[Text]:
     Args:
         notes: As they were written when the data were split.
     """
-    lines = [one_line(note).rstrip(".") for note in dict.fromkeys(notes)]
-    return [Text(f"Data: {line}.", f"داده: {isolated(line)}.") for line in lines]
+    lines = [recorded(one_line(note).rstrip(".")) for note in dict.fromkeys(notes)]
+    return [Text(f"Data: {line.en}.", f"داده: {line.fa}.") for line in lines]
 
 
 def exposure_notes(exposures: Iterable[Exposure]) -> list[Text]:
@@ -249,7 +249,7 @@ def _unequal_epochs(used: list[RunRecord]) -> list[Text]:
     return [
         Text(
             f"Not trained for equally many epochs: {told}.",
-            f"شمار دوره‌های آموزش یکسان نیست: {told_fa}.",
+            f"شمار دورهای آموزش یکسان نیست: {told_fa}.",
         )
     ]
 
@@ -291,7 +291,7 @@ def _contamination(used: list[RunRecord]) -> list[Text]:
         Text(
             f"* {', '.join(map(one_line, dict.fromkeys(who)))}: {one_line(why)}",
             f"* {'، '.join(map(isolated, dict.fromkeys(who)))}: مدل شاید این داده‌ها را پیش‌تر "
-            f"دیده باشد: {isolated(why)}",
+            f"دیده باشد: {recorded(why).fa}",
         )
         for why, who in reasons.items()
     ]
@@ -312,7 +312,7 @@ def _origins(model: str, known: Attribution) -> list[Text]:
         found.append(
             Text(
                 f"Weights of {one_line(model)}: {origin}.",
-                f"وزن‌های {isolated(model)}: {isolated(origin)}.",
+                f"وزن‌های {isolated(model)}: {recorded(origin).fa}.",
             )
         )
     if known.model_licence:
@@ -333,11 +333,14 @@ def _origins(model: str, known: Attribution) -> list[Text]:
         source = one_line(known.data_source or "")
         licence = one_line(known.data_licence or "")
         parts = [source, f"licence: {licence}" if licence else ""]
-        parts_fa = [isolated(source) if source else "", f"پروانه: {isolated(licence)}"]
+        parts_fa = [
+            recorded(source).fa if source else "",
+            f"پروانه: {recorded(licence).fa}" if licence else "",
+        ]
         found.append(
             Text(
                 f"Data: {_sentence(' · '.join(part for part in parts if part))}.",
-                f"داده: {' · '.join(part for part in parts_fa[: 1 + bool(licence)] if part)}.",
+                f"داده: {' · '.join(part for part in parts_fa if part)}.",
             )
         )
     return found
@@ -353,6 +356,13 @@ def _per_seed(counts: Sequence[int]) -> str:
 
 def _listed(values: Iterable[int]) -> str:
     return ", ".join(f"{value:,}" for value in values)
+
+
+def _reason(reason: str) -> str:
+    """Return why a run failed in Persian; a very long message is cut, as it came."""
+    told = recorded(reason).fa
+    long = len(told) > 2 * _REASON_LENGTH
+    return isolated(shorten(reason, _REASON_LENGTH)) if long else told
 
 
 def _persian_list(listed: str) -> str:

@@ -60,3 +60,10 @@ def loss(value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.3g}"
+
+
+def p_text(value: float | None) -> str:
+    """Return a p-value with as many digits as it deserves."""
+    if value is None:
+        return NOTHING
+    return "< 0.0001" if value < 1e-4 else f"{value:.4f}" if value < 0.1 else f"{value:.3f}"

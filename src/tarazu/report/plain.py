@@ -8,6 +8,7 @@ import re
 # directional overrides reorder what is shown; lone surrogates cannot be written as UTF-8. The
 # zero-width non-joiner stays: Persian is wrong without it.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL_BUT_MARKS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]")
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|~$]|(?<![^\W_])_|_(?![^\W_])")
 
 
@@ -22,6 +23,11 @@ def one_line(text: object) -> str:
     return plain(" ".join(str(text).split()))
 
 
+def own_line(text: str) -> str:
+    """Return a text of ours on one harmless line; the marks that isolate foreign words stay."""
+    return _CONTROL_BUT_MARKS.sub("", re.sub(r"[\t\r\n]+", " ", text))
+
+
 def shorten(text: object, length: int) -> str:
     """Return a harmless one-line text of at most `length` characters, an ellipsis included."""
     line = one_line(text)
@@ -31,6 +37,15 @@ def shorten(text: object, length: int) -> str:
 def markdown_inline(text: object) -> str:
     """Return a text that Markdown shows literally, in a paragraph or a table cell."""
     return _MARKDOWN.sub(lambda match: "\\" + match[0], one_line(text))
+
+
+def markdown_sentence(sentence: str) -> str:
+    """Return a sentence of ours that Markdown shows literally.
+
+    Args:
+        sentence: Foreign text in it is harmless already; the marks that keep it apart stay.
+    """
+    return _MARKDOWN.sub(lambda match: "\\" + match[0], own_line(sentence))
 
 
 def markdown_block(text: object) -> str:

@@ -154,11 +154,8 @@ FOREIGN = {"bdi", "code", "pre", "style", "script", "text"}
 
 
 def aside(where):
-    """Return whether a text is a quotation of the records, or an analysis made elsewhere."""
-    return any(
-        attributes.get("dir") == "auto" or "analyses" in (attributes.get("class") or "")
-        for _, attributes in where
-    )
+    """Return whether a text is a quotation of the records."""
+    return any(attributes.get("dir") == "auto" for _, attributes in where)
 
 
 def test_no_english_is_left_in_the_persian_page(page):

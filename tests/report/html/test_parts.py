@@ -288,11 +288,16 @@ def test_without_answers_there_is_no_browser(make):
 
 
 def test_analyses_stand_before_the_browser_and_are_harmless(make):
-    said = ["- lora: 94 ٪", "### دسته‌ها", "| روش | 1 |\n|---|---:|\n| lora | 42.5 |", "<script>"]
+    said = [
+        "- \u2068lora\u2069: 94 ٪",
+        "### دسته‌ها",
+        "| روش | 1 |\n|---|---:|\n| lora | 42.5 |",
+        "<script>",
+    ]
     part = failures_part(Source([make("lora")], analyses={"test": said}), FA)
     (one,) = part.analyses
     assert (one.split, part.data) == ("test", "")
-    assert "<li>\u2068lora\u2069: ۹۴\u00a0٪</li>" in one.first
+    assert "<li>\u2068lora\u2069: ۹۴٪</li>" in one.first
     assert "<h3>دسته‌ها</h3>" in one.tables
     assert "۴۲٫۵" in one.tables
     assert "<script>" not in one.tables
@@ -332,7 +337,7 @@ def test_equal_prompts_stand_once(make):
 def test_settings_say_reason_source_and_who(make):
     (passage,) = setting_passages(Source([make("a")]), FA)
     cells = [cell.text for cell in passage.tables[0].rows[0].cells]
-    assert cells == ["r", "8", "a | reason", "a source", "پیش‌فرض"]
+    assert cells == ["r", "8", "\u2068a | reason\u2069", "\u2068a source\u2069", "پیش‌فرض"]
 
 
 def test_events_and_failures_are_told(make, failed):

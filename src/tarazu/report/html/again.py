@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from tarazu.report.html.parts import Block, Cell, Table, headings, name, number, row
+from tarazu.report.html.parts import Block, Cell, Table, headings, name, number, prose, row
 from tarazu.report.html.source import Source, entry_name
 from tarazu.report.html.writer import Writer
 from tarazu.report.plain import one_line, plain
+from tarazu.report.recorded import recorded
 
 # Author and year, then an arXiv number, or what stands before the next comma or bracket.
 _CITATION = re.compile(
@@ -199,7 +200,7 @@ def licence_rows(source: Source, write: Writer) -> Table:
             found[one_line(record.model), known.model_source or "", origin, notice] = None
     titles = [write.say(key) for key in ("what", "source", "weights", "licence")]
     rows = tuple(
-        row(name(what), *(Cell(text or "–", kind="foreign") for text in rest))
+        row(name(what), *(prose(write.text(recorded(text)) if text else "") for text in rest))
         for what, *rest in found
     )
     return Table(headings(*titles), rows, write.say("licences_title"))

@@ -11,7 +11,7 @@ import numpy as np
 
 from tarazu.comparison.entries import metric_order
 from tarazu.report.html.method_part import rendered
-from tarazu.report.html.slice_names import slice_name, slice_value
+from tarazu.report.html.slice_names import field_name, slice_name, slice_value
 from tarazu.report.html.source import Source
 from tarazu.report.html.words import BROWSER_WORDS
 from tarazu.report.html.writer import Writer
@@ -67,9 +67,9 @@ def failures_part(source: Source, write: Writer) -> FailuresPart | None:
 def _analysis(split: str, parts: Sequence[str], source: Source, write: Writer) -> Analysis:
     headings = [place for place, part in enumerate(parts) if part.startswith("#")]
     cut = headings[0] if headings else len(parts)
-    names = {row.id for row in source.rows} if write.language == "fa" else set()
+    persian = write.language == "fa"
     first, tables = (
-        rendered(write.prose("\n\n".join(some)), names) for some in (parts[:cut], parts[cut:])
+        rendered(write.prose("\n\n".join(some)), own=persian) for some in (parts[:cut], parts[cut:])
     )
     return Analysis(split, first, tables)
 
@@ -138,7 +138,10 @@ def _split(outcomes: Outcomes, redacted: bool, texts: _Texts, write: Writer) -> 
         "fields": []
         if redacted
         else [
-            {"name": plain(name), "values": [texts.place(text or "") for text in values]}
+            {
+                "name": plain(field_name(name, write)),
+                "values": [texts.place(text or "") for text in values],
+            }
             for name, values in outcomes.texts.items()
         ],
         "entries": [

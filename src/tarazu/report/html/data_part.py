@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tarazu.report.data_card import Lengths
-from tarazu.report.html.parts import Cell, Table, headings, name, number, row
-from tarazu.report.html.slice_names import slice_name, slice_value, split_name
+from tarazu.report.html.parts import Cell, Table, headings, name, number, prose, row
+from tarazu.report.html.slice_names import field_name, slice_name, slice_value, split_name
 from tarazu.report.html.source import Source
 from tarazu.report.html.words import LANGUAGE_NAMES
 from tarazu.report.html.writer import Writer
 from tarazu.report.plain import shorten
+from tarazu.report.recorded import recorded
 
 _EXAMPLES, _EXAMPLE_LENGTH = 3, 300
 
@@ -108,7 +109,7 @@ def _amount(amount: float | list[float], write: Writer) -> str:
 
 
 def _stated(value: str | None, write: Writer, otherwise: str = "not_stated") -> Cell:
-    return Cell(value, kind="foreign") if value else Cell(write.say(otherwise))
+    return prose(write.text(recorded(value))) if value else Cell(write.say(otherwise))
 
 
 def _sizes(source: Source, write: Writer) -> Table:
@@ -158,13 +159,13 @@ def _lengths(splits: Mapping[str, pa.Table], labelled: bool, write: Writer) -> T
             if column.startswith("text_")
         }
         if not labelled and texts:
-            texts[write.say("gold")] = [gold[0] for gold in table["gold"].to_pylist() if gold]
+            texts["gold"] = [gold[0] for gold in table["gold"].to_pylist() if gold]
         for field, values in texts.items():
             length = Lengths.of(value for value in values if value is not None)
             rows.append(
                 row(
                     Cell(split_name(split, write)),
-                    name(field),
+                    name(write.say("gold") if field == "gold" else field_name(field, write)),
                     number(write.number(length.mean, 1), length.mean),
                     number(write.number(length.p95), length.p95),
                     number(write.number(length.maximum), length.maximum),

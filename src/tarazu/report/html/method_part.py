@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from markdown_it import MarkdownIt
 
 from tarazu.record.record import Parameters, RunRecord
 from tarazu.record.spec import Setting
 from tarazu.report.explanation import setting_value
-from tarazu.report.html.parts import Cell, Passage, Row, Table, headings, number, row, words
+from tarazu.report.html.parts import Cell, Passage, Row, Table, headings, number, prose, row, words
 from tarazu.report.html.source import Source, entry_name
 from tarazu.report.html.words import CHOSEN_BY, EVENTS
 from tarazu.report.html.writer import Writer
-from tarazu.report.persian import isolated
 from tarazu.report.plain import plain
+from tarazu.report.recorded import recorded, recorded_source
 
 
-def rendered(markdown: str, names: Collection[str] = ()) -> str:
+def rendered(markdown: str, *, own: bool = False) -> str:
     """Return Markdown as HTML. HTML within it stays text, and nothing is fetched.
 
     Args:
-        markdown: Of a record; it is not trusted.
-        names: Names in it that are laid out on their own, for text of the other direction.
+        markdown: The text.
+        own: Whether the report wrote it in Persian, with all foreign text in it harmless and on
+            its own; what comes from a record is not trusted.
     """
     reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-    text = plain(markdown)
-    if names:
-        longest = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-        text = re.sub(rf"(?<![\w:-])(?:{longest})(?![\w-])", lambda m: isolated(m[0]), text)
-    tokens = reader.parse(text)
+    tokens = reader.parse(markdown if own else plain(markdown))
     for token in tokens:
         if token.type in ("td_open", "th_open"):
             # The page's security policy refuses styles in attributes, which state the alignment.
             numeric = bool(token.attrs)
-            token.attrs = {"dir": "auto"}
+            token.attrs = {} if own else {"dir": "auto"}
             if numeric:
                 token.attrSet("class", "number")
     return str(reader.renderer.render(tokens, reader.options, {}))
@@ -94,8 +90,8 @@ def _settings(entry: str, settings: Mapping[str, Setting], write: Writer) -> Tab
         row(
             Cell(name, kind="code"),
             Cell(setting_value(setting.value), kind="code", strong=setting.chosen_by != "default"),
-            Cell(setting.reason, kind="foreign"),
-            Cell(setting.source, kind="foreign"),
+            prose(write.text(recorded(setting.reason))),
+            prose(write.text(recorded_source(setting.source))),
             words(write.text(CHOSEN_BY[setting.chosen_by])),
         )
         for name, setting in settings.items()
@@ -109,7 +105,7 @@ def event_rows(source: Source, write: Writer) -> Table | None:
     for record in source.used:
         said: list[tuple[str, str]] = [(event.kind, event.message) for event in record.events]
         if record.status == "failed":
-            said.append(("failed", record.error or write.say("no_reason")))
+            said.append(("failed", record.error or ""))
         rows += [_event(record, kind, message, write) for kind, message in said]
     if not rows:
         return None
@@ -124,5 +120,5 @@ def _event(record: RunRecord, kind: str, message: str, write: Writer) -> Row:
         Cell(entry_name(record), kind="name"),
         number(write.digits(str(record.seed)), record.seed),
         what,
-        Cell(message, kind="foreign"),
+        prose(write.text(recorded(message)) if message else write.say("no_reason")),
     )

@@ -8,7 +8,7 @@ from typing import Literal
 
 from tarazu.report.numbers import NOTHING
 
-Kind = Literal["words", "number", "name", "code", "foreign"]
+Kind = Literal["words", "number", "name", "code", "prose", "foreign"]
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Cell:
     Attributes:
         text: What it shows.
         sort: What its column is sorted by; None comes last in either direction.
-        kind: ``words`` of the report, a ``number``, a ``name``, ``code``, or ``foreign`` words that
-            stand in the records in English.
+        kind: ``words`` of the report, a ``number``, a ``name``, ``code``, ``prose`` of the
+            report, or ``foreign`` words that stand in the records as they are.
         strong: Whether it is set off from its column.
     """
 
@@ -142,6 +142,11 @@ def number(text: str, value: float | None) -> Cell:
 def words(text: str) -> Cell:
     """Return a cell of words."""
     return Cell(text or NOTHING, sort=text.casefold() or None)
+
+
+def prose(text: str) -> Cell:
+    """Return the cell of a sentence of the report."""
+    return Cell(text or NOTHING, kind="prose")
 
 
 def row(*cells: Cell) -> Row:

@@ -8,10 +8,8 @@ from typing import Any
 
 from tarazu.report.html.parts import Block, Passage
 from tarazu.report.html.source import Source, entry_name
-from tarazu.report.html.words import WORDS
 from tarazu.report.html.writer import Writer
-from tarazu.report.plain import one_line, plain
-from tarazu.report.prompts import outline, without_data
+from tarazu.report.prompts import field_title, in_words, outline, without_data
 
 
 def prompt_passages(source: Source, write: Writer) -> list[Passage]:
@@ -20,6 +18,7 @@ def prompt_passages(source: Source, write: Writer) -> list[Passage]:
     for record in source.used:
         if record.prompt:
             prompt = without_data(record.prompt) if source.redacted else record.prompt
+            prompt = in_words(prompt, write)
             blocks = tuple(
                 _block(key, value, write)
                 for key, value in prompt.items()
@@ -47,18 +46,19 @@ def _joined(value: Any) -> Any:
         return {key: _joined(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         if all(isinstance(item, str | int | float) for item in value):
-            return " · ".join(map(one_line, value))
+            return " · ".join(" ".join(str(item).split()) for item in value)
         return [_joined(item) for item in value]
     return value
 
 
 def _block(key: str, value: Any, write: Writer) -> Block:
-    title = write.say(f"prompt_{key}") if f"prompt_{key}" in WORDS else one_line(key)
+    title = field_title(key, write)
     if isinstance(value, bool):
         return Block(title, write.say("yes" if value else "no"), "words")
     if isinstance(value, Mapping | list | tuple):
-        return Block(title, plain("\n".join(outline(_joined(value)))), "code")
-    text = plain(value)
+        lines = "\n".join(outline(_joined(value)))
+        return Block(title, lines, "text" if write.language == "fa" else "code")
+    text = str(value)
     if isinstance(value, str) and ("\n" in text.strip() or len(text) > 80):
         return Block(title, text)
     return Block(title, text, "words")

@@ -9,15 +9,14 @@ WORDS: dict[str, Text] = {
     "section_results": Text("Final table", "جدول نهایی"),
     "about_results": Text(
         "Every entry under one protocol. Click a heading to sort by it.",
-        "همهٔ روش‌ها با یک آیین سنجش. برای مرتب‌کردن، سرستون را بزنید.",
+        "همهٔ روش‌ها با یک پروتکل. برای مرتب‌کردن، سرستون را بزنید.",
     ),
     "section_standing": Text("What can be told apart", "چه را می‌توان از هم جدا کرد"),
     "about_standing": Text(
         "Means alone do not decide. Entries that share a letter cannot be separated by these items "
         "and seeds.",
         "میانگین به‌تنهایی داور نیست. روش‌هایی که حرفی مشترک دارند با این نمونه‌ها و بذرها از هم "
-        "جدا "
-        "نمی‌شوند.",
+        "جدا نمی‌شوند.",
     ),
     "section_pareto": Text("What quality costs", "بهای کیفیت"),
     "about_pareto": Text(
@@ -54,9 +53,8 @@ WORDS: dict[str, Text] = {
     "about_failures": Text(
         "Every test item with the answers of all entries. Filter by entry, kind and words; open a "
         "row to read it.",
-        "همهٔ نمونه‌های آزمون با پاسخ همهٔ روش‌ها. با روش، گونه و واژه پالایش کنید و برای "
-        "خواندن، سطر "
-        "را باز کنید.",
+        "همهٔ نمونه‌های آزمون با پاسخ همهٔ روش‌ها. با روش، گونه و واژه پالایش کنید و برای خواندن، "
+        "سطر را باز کنید.",
     ),
     "section_data": Text("The data", "داده‌ها"),
     "about_data": Text("What was trained and tested on.", "آنچه بر آن آموزش و آزمون شد."),
@@ -72,7 +70,7 @@ WORDS: dict[str, Text] = {
     "section_settings": Text("Hyperparameters", "ابرپارامترها"),
     "about_settings": Text(
         "Every value with its reason and source. Set off: what was not left at its default.",
-        "هر مقدار با دلیل و منبعش، که به زبان رکوردها یعنی انگلیسی است. برجسته: آنچه پیش‌فرض نیست.",
+        "هر مقدار با دلیل و منبعش. برجسته: آنچه پیش‌فرض نیست.",
     ),
     "section_events": Text("What happened", "چه رخ داد"),
     "about_events": Text(
@@ -465,8 +463,6 @@ WORDS: dict[str, Text] = {
     "longest": Text("Longest", "درازترین"),
     "examples_title": Text("Examples", "نمونه‌هایی از داده‌ها"),
     "slice_title": Text("Items by: {name}", "نمونه‌ها بر پایهٔ: {name}"),
-    "range": Text("{low} to {high} words", "{low} تا {high} واژه"),
-    "range_open": Text("{low} words or more", "{low} واژه یا بیشتر"),
     "no_items": Text(
         "The items of this study are not in its folder.", "نمونه‌های این مطالعه در پوشهٔ آن نیست."
     ),
@@ -550,6 +546,7 @@ EVENTS = {
     "collapsed": Text("collapsed to one class", "فروریخته در یک دسته"),
     "diverged": Text("diverged", "واگرا"),
     "failed": Text("failed", "ناکام"),
+    "tuning": Text("tuning found nothing", "تنظیم بی‌نتیجه"),
 }
 
 CHOSEN_BY = {
@@ -561,29 +558,6 @@ CHOSEN_BY = {
 }
 
 LANGUAGE_NAMES = {"en": Text("English", "انگلیسی"), "fa": Text("Persian", "فارسی")}
-
-SLICES = {
-    "label": Text("label", "برچسب"),
-    "genre": Text("genre", "گونهٔ متن"),
-    "negation": Text("negation", "نفی"),
-    "premise_length": Text("length of the premise", "درازای مقدمه"),
-    "hypothesis_length": Text("length of the hypothesis", "درازای فرضیه"),
-    "length": Text("length of the text", "درازای متن"),
-    "answer_length": Text("length of the answer", "درازای پاسخ"),
-    "context_length": Text("length of the context", "درازای متن زمینه"),
-    "answer_type": Text("kind of answer", "گونهٔ پاسخ"),
-    "question_word": Text("question word", "واژهٔ پرسشی"),
-}
-
-VALUES = {
-    "yes": Text("yes", "دارد"),
-    "no": Text("no", "ندارد"),
-    "unknown": Text("unknown", "نامعلوم"),
-    "other": Text("other", "دیگر"),
-    "date": Text("date", "تاریخ"),
-    "number": Text("number", "عدد"),
-    "entity": Text("name", "نام"),
-}
 
 UNITS = {
     "s": "ثانیه", "min": "دقیقه", "h": "ساعت",

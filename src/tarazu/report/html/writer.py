@@ -9,11 +9,10 @@ from datetime import datetime
 
 from tarazu.comparison.spread import Spread
 from tarazu.report import numbers
-from tarazu.report.compared import p_text
 from tarazu.report.html.words import MONTHS, UNITS, WORDS
 from tarazu.report.numbers import NOTHING
-from tarazu.report.persian import formula, isolated, persian_numbers, persian_signs
-from tarazu.report.plain import one_line
+from tarazu.report.persian import formula, isolated, persian_prose, persian_signs
+from tarazu.report.plain import markdown_inline, markdown_sentence, one_line
 from tarazu.text import Language, Text
 
 # A number and its sign are not parted at the end of a line.
@@ -51,12 +50,23 @@ class Writer:
 
     def prose(self, sentence: str) -> str:
         """Return a sentence that is in the language of the page already."""
-        kept = _UNIT.sub("\\1\u00a0\\2", sentence)
-        return persian_numbers(kept) if self._persian else kept
+        if self._persian:
+            return persian_prose(_UNIT.sub("\\1\\2", sentence))
+        return _UNIT.sub("\\1\u00a0\\2", sentence)
+
+    def literal(self, text: Text) -> str:
+        """Return a text of the report as Markdown shows it literally."""
+        return markdown_sentence(self.text(text)) if self._persian else markdown_inline(text.en)
+
+    def inline(self, foreign: object) -> str:
+        """Return a foreign text as Markdown shows it literally; it keeps its own direction."""
+        shown = markdown_inline(foreign)
+        return isolated(shown) if self._persian and shown else shown
 
     def name(self, name: object) -> str:
         """Return a name for use in a sentence; it keeps its own direction."""
-        return isolated(name) if self._persian else one_line(name)
+        shown = one_line(name)
+        return isolated(shown) if self._persian and shown else shown
 
     def listed(self, parts: Iterable[str]) -> str:
         """Return parts as a list in a sentence."""
@@ -65,6 +75,10 @@ class Writer:
     def number(self, value: float, decimals: int = 0) -> str:
         """Return a number with grouped digits."""
         return self._signs(f"{value:,.{decimals}f}") if math.isfinite(value) else NOTHING
+
+    def decimal(self, value: float, decimals: int, *, signed: bool = False) -> str:
+        """Return a number that may be negative, with its sign."""
+        return self._formula(f"{value:{'+' if signed else ''}.{decimals}f}")
 
     def digits(self, text: str) -> str:
         """Return digits that are no quantity, such as a year or a version, without grouping."""
@@ -98,7 +112,7 @@ class Writer:
 
     def p_value(self, value: float | None) -> str:
         """Return a p-value with as many digits as it deserves."""
-        return self._formula(p_text(value))
+        return self._formula(numbers.p_text(value))
 
     def signed(self, value: float | None, decimals: int = 2) -> str:
         """Return a number with its sign, such as a correlation."""
