@@ -20,6 +20,7 @@ _BLOCKS = {"td", "th", "dd", "p", "pre", "div", "li"}
 
 PORTRAIT, LANDSCAPE = 176.0, 269.0
 """Room between the margins of a page, in millimetres, as in ``paper.css``."""
+# Sections that lie across, as in ``paper.css``; examples within them do not.
 _WIDE = {"results", "failures"}
 # Of a letter, and of the space beside a cell's text, in em: a little more than they take.
 _LETTER, _PADDING = 0.6, 1.3
@@ -39,11 +40,10 @@ def typeset(root: Element) -> None:
         root: The page's tree; it is changed.
     """
     _directions(root, "rtl" if root.get("dir") == "rtl" else "ltr")
-    for section in root.iter("section"):
-        room = LANDSCAPE if section.get("id") in _WIDE else PORTRAIT
-        for table in section.iter("table"):
-            _fit(table, room)
     for element, classes in list(_with_classes(root, ())):
+        if element.tag == "table":
+            wide = not _WIDE.isdisjoint(classes) and "examples" not in classes
+            _fit(element, LANDSCAPE if wide else PORTRAIT)
         drawing = element.find(f"{_SVG}svg")
         if drawing is not None and "chart" in classes:
             _write(element, drawing, _chart_width(classes, drawing))
@@ -101,7 +101,8 @@ def _fit(table: Element, room: float) -> None:
 def _with_classes(
     element: Element, around: tuple[str, ...]
 ) -> Iterator[tuple[Element, tuple[str, ...]]]:
-    classes = (*around, *element.get("class", "").split())
+    """Walk over all elements with the classes and ids of each and of those around it."""
+    classes = (*around, element.get("id", ""), *element.get("class", "").split())
     yield element, classes
     for child in element:
         if isinstance(child.tag, str) and not child.tag.startswith(_SVG):
