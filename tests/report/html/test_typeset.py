@@ -27,8 +27,8 @@ def test_the_first_letter_gives_the_direction(text, direction):
     assert first_strong(text) == direction
 
 
-@given(st.text(st.characters(categories=["Nd", "Po", "Zs"])), st.sampled_from("aZکא"))
-def test_digits_and_signs_before_it_do_not(signs, letter):
+@given(st.text(st.characters(categories=["Nd", "Zs"])), st.sampled_from("aZکא"))
+def test_digits_and_spaces_before_it_do_not(signs, letter):
     assert first_strong(f"{signs}{letter}") == first_strong(letter)
 
 
@@ -49,7 +49,7 @@ def table(columns, letters, attributes=""):
 
 @pytest.mark.parametrize(
     ("columns", "added"),
-    [(5, "fit-8"), (11, "fit-7"), (13, "fit-6"), (16, "fit-5"), (40, "fit-any")],
+    [(5, "fit-8"), (12, "fit-7"), (13, "fit-6"), (16, "fit-5"), (40, "fit-any")],
 )
 def test_letters_shrink_until_a_table_fits(columns, added):
     assert prepared(table(columns, 7)).find(".//table").get("class") == added

@@ -92,9 +92,9 @@ WORDS: dict[str, Text] = {
     "examples_title": Text("Examples of failures", "مثال‌هایی از خطاها"),
     "examples_about": Text(
         "{shown} of the {failed} items (of {items}) that some entry gets wrong: those that divide "
-        "the entries most. All of them stand in the HTML report.",
+        "the entries most. All of them stand in the report's web page.",
         "{shown} نمونه از {failed} نمونه‌ای (از {items}) که روشی در آن خطا می‌کند: آن‌هایی که بیش از "
-        "همه میان روش‌ها اختلاف می‌اندازند. همه در گزارش HTML هست.",
+        "همه میان روش‌ها اختلاف می‌اندازند. همه در صفحهٔ وب گزارش هست.",
     ),
     "examples_entries": Text("Entries", "روش‌ها"),
     "table_scroll": Text("{title}; scrolls sideways", "{title}؛ به پهلو می‌لغزد"),
