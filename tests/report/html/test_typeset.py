@@ -27,7 +27,7 @@ def test_the_first_letter_gives_the_direction(text, direction):
     assert first_strong(text) == direction
 
 
-@given(st.text(st.characters(categories=["Nd", "Zs"])), st.sampled_from("aZکא"))
+@given(st.text("0123456789۰۱۲۳٫ .,(%)"), st.sampled_from("aZکא"))
 def test_digits_and_spaces_before_it_do_not(signs, letter):
     assert first_strong(f"{signs}{letter}") == first_strong(letter)
 
@@ -49,7 +49,7 @@ def table(columns, letters, attributes=""):
 
 @pytest.mark.parametrize(
     ("columns", "added"),
-    [(5, "fit-8"), (12, "fit-7"), (13, "fit-6"), (16, "fit-5"), (40, "fit-any")],
+    [(5, "fit-8"), (12, "fit-7"), (14, "fit-6"), (17, "fit-5"), (40, "fit-any")],
 )
 def test_letters_shrink_until_a_table_fits(columns, added):
     assert prepared(table(columns, 7)).find(".//table").get("class") == added
@@ -65,7 +65,7 @@ def test_a_page_that_lies_across_has_more_room():
 
 def test_words_may_be_broken_between_columns_but_numbers_not():
     words = "".join("<td>one two-three four</td>" for _ in range(16))
-    assert prepared(f"<table><tr>{words}</tr></table>").find(".//table").get("class") == "fit-7"
+    assert prepared(f"<table><tr>{words}</tr></table>").find(".//table").get("class") == "fit-6"
 
 
 CHART = f"""<div class="curves"><div class="chart"><svg {SVG} viewBox="0 0 600 300">

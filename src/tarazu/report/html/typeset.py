@@ -23,7 +23,7 @@ PORTRAIT, LANDSCAPE = 176.0, 269.0
 # Sections that lie across, as in ``paper.css``; examples within them do not.
 _WIDE = {"results", "failures"}
 # Of a letter, and of the space beside a cell's text, in em: a little more than they take.
-_LETTER, _PADDING = 0.6, 1.3
+_LETTER, _PADDING = 0.64, 1.3
 _POINT = 25.4 / 72
 _SIZES = (8.0, 7.0, 6.0, 5.0)
 # Millimetres; a chart is never drawn larger than it was made.
@@ -83,7 +83,7 @@ def _enclose(element: Element, start: str) -> None:
 
 
 def _fit(table: Element, room: float) -> None:
-    """Choose the largest letters with which a table fits; if none do, words may break anywhere."""
+    """Choose the largest letters with which a table fits; if none do, columns share the room."""
     needed = [0.0]
     for row in table.iter("tr"):
         for place, cell in enumerate(row):
