@@ -36,7 +36,8 @@ def pdf(page: str) -> bytes:
     engine = _engine()
     # Pages refer to nothing outside; should a slip ever let one do so, it gets nothing.
     fetcher = engine.URLFetcher(allowed_protocols=("data",), allow_redirects=False)
-    document = engine.HTML(string=page, base_url=None, url_fetcher=fetcher)
+    # A relative address needs a base; this one is refused like all others.
+    document = engine.HTML(string=page, base_url="http://refused.invalid/", url_fetcher=fetcher)
     typeset(document.etree_element)
     with _missing_letters() as missing:
         made: bytes = document.write_pdf(pdf_tags=True)
