@@ -34,7 +34,7 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override, such as training.epochs=1."),
 ]
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file (YAML).")]
-Format = Literal["table", "json", "csv", "latex", "markdown", "html"]
+Format = Literal["table", "json", "csv", "latex", "markdown", "html", "pdf"]
 
 
 class Shell(TyperGroup):
@@ -124,11 +124,11 @@ def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of a study.")],
     form: Annotated[Format, typer.Option("--format", help="What to print.")] = "table",
     redacted: Annotated[
-        bool, typer.Option("--redacted", help="Markdown, HTML: leave the data's text out.")
+        bool, typer.Option("--redacted", help="Markdown, HTML, PDF: leave the data's text out.")
     ] = False,
     language: Annotated[
         Literal["en", "fa"],
-        typer.Option("--lang", help="Of the table, of Markdown and of HTML."),
+        typer.Option("--lang", help="Of the table, of Markdown, of HTML and of PDF."),
     ] = "en",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write to this file instead.")
@@ -141,11 +141,15 @@ def report(
     if form == "table" and out is None:
         _print_table(read_results(folder), language)  # as wide as the terminal
         return
-    text = as_text(folder, form, redacted=redacted, language=language).removesuffix("\n")
+    if form == "pdf" and out is None and sys.stdout.isatty():
+        raise bad("--format pdf", "must not go to a terminal", "no --out FILE", "Name a file.")
+    made = as_text(folder, form, redacted=redacted, language=language)
+    if isinstance(made, str):
+        made = made.removesuffix("\n") + "\n"
     if out is None:
-        typer.echo(text)
+        typer.echo(made, nl=False)
     else:
-        _write(out, text)
+        _write(out, made)
 
 
 @app.command()
@@ -237,12 +241,12 @@ def bundle(
     typer.echo(pack(folder, out=out, weights=weights))
 
 
-def _write(file: Path, text: str) -> None:
+def _write(file: Path, made: str | bytes) -> None:
     """Write a report to a file."""
     if file.is_dir() or not file.parent.is_dir():
         found = "a folder" if file.is_dir() else f"no folder {file.parent}"
         raise bad(str(file), "must be a file in a folder that exists", found)
-    file.write_text(f"{text}\n", encoding="utf-8")
+    file.write_bytes(made.encode() if isinstance(made, str) else made)
 
 
 def _print(*what: RenderableType) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tarazu.comparison.compare import compare_all
 from tarazu.comparison.costs import Price
@@ -33,6 +33,7 @@ from tarazu.text import Language, Text
 if TYPE_CHECKING:
     from tarazu.report.html.source import Source
 
+TextFormat = Literal["table", "json", "markdown", "csv", "latex", "html"]
 _WIDTH = 160
 
 
@@ -183,6 +184,23 @@ def report_html(results: Results, *, redacted: bool = False, language: Language 
     return html_page(_source(results, language, redacted=redacted), language)
 
 
+def report_pdf(results: Results, *, redacted: bool = False, language: Language = "en") -> bytes:
+    """Return results as PDF: the page of `report_html` on paper.
+
+    Args:
+        results: The results.
+        redacted: Leave the data set's text out; done anyway when the study asks for it.
+        language: Of all words and numbers.
+
+    Raises:
+        BadInput: What lays pages out is not installed.
+    """
+    from tarazu.report.html.paper import paper_page
+    from tarazu.report.pdf import pdf
+
+    return pdf(paper_page(_source(results, language, redacted=redacted), language))
+
+
 def _source(results: Results, language: Language, *, redacted: bool = False) -> Source:
     from tarazu.report.failures_view import failures_view
     from tarazu.report.html.source import Source
@@ -210,26 +228,34 @@ def _asks_for_redaction(results: Results) -> bool:
     return bool(results.study.get("report", {}).get("text") == "redacted")
 
 
+@overload
+def report(
+    folder: str | Path, format: Literal["pdf"], *, redacted: bool = ..., language: Language = ...
+) -> bytes: ...
+@overload
+def report(
+    folder: str | Path, format: TextFormat = ..., *, redacted: bool = ..., language: Language = ...
+) -> str: ...
 def report(
     folder: str | Path,
-    format: Literal["table", "json", "markdown", "csv", "latex", "html"] = "table",
+    format: TextFormat | Literal["pdf"] = "table",
     *,
     redacted: bool = False,
     language: Language = "en",
-) -> str:
-    """Return the results in an output folder as text.
+) -> str | bytes:
+    """Return the results in an output folder as text, or as the bytes of a PDF.
 
     Args:
         folder: The folder.
         format: A table for reading, JSON for programs, CSV for spreadsheets, LaTeX for papers, or
-            the whole report as Markdown or as one HTML page.
-        redacted: Markdown and HTML: leave the data set's text out; done anyway when the study asks
-            for it.
-        language: Of the table, of Markdown and of HTML; the other formats are for programs and
-            papers, and are English.
+            the whole report as Markdown, as one HTML page or as PDF.
+        redacted: Markdown, HTML and PDF: leave the data set's text out; done anyway when the study
+            asks for it.
+        language: Of the table, of Markdown, of HTML and of PDF; the other formats are for programs
+            and papers, and are English.
 
     Raises:
-        BadInput: The folder has no readable results.
+        BadInput: The folder has no readable results; for PDF: what lays pages out is not installed.
     """
     results = read_results(folder)
     if format == "json":
@@ -242,6 +268,8 @@ def report(
         return report_markdown(results, redacted=redacted, language=language)
     if format == "html":
         return report_html(results, redacted=redacted, language=language)
+    if format == "pdf":
+        return report_pdf(results, redacted=redacted, language=language)
     from rich.console import Console
 
     from tarazu.report.table import FinalTable

@@ -1,7 +1,8 @@
 """The final table and the table of pairs as LaTeX: a document that compiles, with tables to take.
 
 Made for pdfLaTeX, XeLaTeX and LuaLaTeX with the packages of every TeX distribution (``booktabs``,
-``longtable``). Names in other scripts than Latin need XeLaTeX or LuaLaTeX and a font that has them.
+``longtable``); where ``lmodern`` is there, pdfLaTeX draws letters as curves and not as dots. Names
+in other scripts than Latin need XeLaTeX or LuaLaTeX and a font that has them.
 """
 
 from __future__ import annotations
@@ -49,12 +50,16 @@ _SPECIAL = {
     "↳": r"$\hookrightarrow$",
 }
 _PATTERN = re.compile("|".join(map(re.escape, _SPECIAL)))
+# More columns than this are set smaller.
+_MANY = 12
 
 _PREAMBLE = r"""\documentclass{article}
 \usepackage{iftex}
 \ifPDFTeX
   \usepackage[utf8]{inputenc}
+  \usepackage{cmap}
   \usepackage[T1]{fontenc}
+  \IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}
 \else
   \usepackage{fontspec}
 \fi
@@ -134,12 +139,19 @@ def _ends(low: float | None, high: float | None) -> str:
     return rf"${100 * low:+.1f}\ldots{100 * high:+.1f}$"
 
 
+def _size(columns: int) -> str:
+    """Return the letters and the gaps with which a table of so many columns fits on the page."""
+    if columns <= _MANY:
+        return r"\footnotesize\setlength{\tabcolsep}{4pt}"
+    return r"\scriptsize\setlength{\tabcolsep}{3pt}"
+
+
 def _table(name: str, align: str, headings: list[str], body: list[list[str]], told: str) -> str:
     rows = "\n".join(" & ".join(cells) + r" \\" for cells in body)
     return "\n".join(
         [
             f"% begin {one_line(name)}",
-            r"\begingroup\footnotesize\setlength{\tabcolsep}{4pt}",
+            rf"\begingroup{_size(len(align))}",
             rf"\begin{{longtable}}{{{align}}}",
             rf"\caption{{{latex_inline(told)}}}\\",
             r"\toprule",

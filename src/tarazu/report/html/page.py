@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -40,19 +41,12 @@ def html_page(source: Source, language: Language) -> str:
         language: Of all its words and numbers.
     """
     write = Writer(language)
-    parts = _parts(source, write)
-    style, script = _asset("style.css"), _asset("script.js")
+    style, script = asset("style.css"), asset("script.js")
     return (
         environment()
         .get_template("page.html.jinja")
         .render(
-            write=write,
-            say=write.say,
-            language=language,
-            direction="rtl" if language == "fa" else "ltr",
-            sections=[name for name in SECTIONS if parts[name]],
-            parts=parts,
-            header=header.header(source, write),
+            **page_names(source, write, page_parts(source, write)),
             style=Markup(style),
             script=Markup(script),
             policy=policy(style, script),
@@ -60,7 +54,27 @@ def html_page(source: Source, language: Language) -> str:
     )
 
 
-def _parts(source: Source, write: Writer) -> dict[str, Any]:
+def page_names(source: Source, write: Writer, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the template of a whole page names.
+
+    Args:
+        source: What it is made from.
+        write: Writes in its language.
+        parts: What each section shows; one with nothing to show is left out.
+    """
+    return {
+        "write": write,
+        "say": write.say,
+        "language": write.language,
+        "direction": "rtl" if write.language == "fa" else "ltr",
+        "sections": [name for name in SECTIONS if parts[name]],
+        "parts": parts,
+        "header": header.header(source, write),
+    }
+
+
+def page_parts(source: Source, write: Writer) -> dict[str, Any]:
+    """Return what each section shows, by its name."""
     return {
         "results": {
             "tables": final_table.final_tables(source, write),
@@ -102,7 +116,8 @@ def environment() -> Environment:
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return a style sheet or a script that lies with the templates."""
     return (files("tarazu.report.html") / "templates" / name).read_text("utf-8")
 
 

@@ -100,6 +100,20 @@ WORDS: dict[str, Text] = {
         "Sorting and the browser of failures need JavaScript.",
         "مرتب‌سازی و مرورگر خطاها به جاوااسکریپت نیاز دارند.",
     ),
+    # The page on paper, where nothing can be clicked.
+    "paper_results": Text("Every entry under one protocol.", "همهٔ روش‌ها با یک آیین سنجش."),
+    "paper_failures": Text(
+        "Who answers which items right, and examples of the items that divide the entries.",
+        "چه روشی به کدام نمونه‌ها درست پاسخ می‌دهد، با مثال‌هایی از نمونه‌های اختلاف‌برانگیز.",
+    ),
+    "failure_examples_title": Text("Examples of failures", "مثال‌هایی از خطاها"),
+    "examples_about": Text(
+        "{shown} of the {failed} items (of {items}) that some entry gets wrong: those that divide "
+        "the entries most. All of them stand in the report's web page.",
+        "{shown} نمونه از {failed} نمونه‌ای (از {items}) که روشی در آن خطا می‌کند: آن‌هایی که بیش از "
+        "همه میان روش‌ها اختلاف می‌اندازند. همه در صفحهٔ وب گزارش هست.",
+    ),
+    "examples_entries": Text("Entries", "روش‌ها"),
     "table_scroll": Text("{title}; scrolls sideways", "{title}؛ به پهلو می‌لغزد"),
     # The head.
     "answer_none": Text("No run is done.", "هیچ اجرایی به پایان نرسیده است."),
