@@ -10,6 +10,7 @@ import pytest
 
 from tarazu.catalog import methods, tasks
 from tarazu.comparison.failures import analyse
+from tarazu.comparison.sizes import learning_curves
 from tarazu.models.info import ModelInfo
 from tarazu.record.key import content_key
 from tarazu.record.record import (
@@ -298,7 +299,7 @@ def test_sizes_are_persian():
             rows = {**record.inputs, "train": Input(rows=100 if sha < "b" else 300, sha256=sha)}
             told = {"spec": spec, "key": sha, "inputs": rows}
             records.append(record.model_copy(update=told))
-    text = "\n".join(size_tables(records, "fa"))
+    text = "\n".join(size_tables(learning_curves(records), "fa"))
     assert "سطرهای آموزش | ۱۰۰ | ۳۰۰" in text
     assert "از ۳۰۰ سطر آموزش به بعد" in text
     assert english(text) == latin_digits(text) == []

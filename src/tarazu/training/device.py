@@ -57,3 +57,13 @@ class Device:
     def clip(self, norm: float) -> None:
         """Clip the gradient of all trained parameters together."""
         self._accelerator.clip_grad_norm_([p for _, p in self._learner.named_trained()], norm)
+
+    def scaler_state(self) -> dict[str, Any]:
+        """Return the state of the gradient scaler; empty where there is none."""
+        scaler = self._accelerator.scaler
+        return dict(scaler.state_dict()) if scaler is not None else {}
+
+    def load_scaler(self, state: dict[str, Any]) -> None:
+        """Put back what `scaler_state` returned."""
+        if state:
+            self._accelerator.scaler.load_state_dict(state)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import torch
 from torch import Tensor
@@ -12,8 +13,19 @@ from torch import Tensor
 from tarazu.errors import bad
 from tarazu.models.learner import Batch, Learner
 from tarazu.training.batches import epoch_batches
+from tarazu.training.checkpoint import Checkpoints, State
 from tarazu.training.device import Device
 from tarazu.training.optimizer import make_optimizer, make_schedule
+from tarazu.training.state import (
+    decoded,
+    encoded,
+    load_optimizer,
+    load_schedule,
+    optimizer_state,
+    random_states,
+    restore_random_states,
+    schedule_state,
+)
 
 Loss = Callable[[Learner, Batch], Tensor]
 Collate = Callable[[Sequence[int]], Batch]
@@ -90,11 +102,13 @@ class Fit:
         epochs: One entry per epoch.
         selected: Number of the epoch whose weights the learner has now.
         tokens: Tokens that went through the model, padding not counted.
+        before: Seconds of training that were spent before it was taken up again.
     """
 
     epochs: list[EpochResult]
     selected: int
     tokens: int
+    before: float = 0.0
 
 
 def fit(
@@ -104,6 +118,7 @@ def fit(
     validation: Examples | None,
     plan: Plan,
     watch: Watch | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Fit:
     """Train in place and leave the learner with the selected epoch's weights, in evaluation mode.
 
@@ -114,54 +129,149 @@ def fit(
         validation: Validation examples, or None.
         plan: How.
         watch: Who is told.
+        checkpoints: Where training goes on if it was stopped, and what it leaves for next time;
+            the result is the same to the last bit. None keeps nothing.
 
     Raises:
         BadInput: The loss is not finite; names step, batch and learning rates.
     """
-    watch = watch or Watch()
-    learner.settle()
-    device = Device(learner)
-    optimizer: torch.optim.Optimizer = make_optimizer(
-        learner,
-        learning_rate=plan.learning_rate,
-        head_learning_rate=plan.head_learning_rate,
-        weight_decay=plan.weight_decay,
-    )
-    per_epoch = math.ceil(len(train.lengths) / plan.batch_size)
-    steps = plan.epochs * per_epoch
-    schedule = make_schedule(optimizer, name=plan.schedule, warmup=plan.warmup, steps=steps)
-    optimizer = device.prepare(optimizer)
-    results: list[EpochResult] = []
-    keeper = _Keeper(learner, plan.select)
-    done, tokens, stop = 0, 0, math.ceil(plan.share * steps)
-    for epoch in range(1, plan.epochs + 1):
-        learner.train()
-        total, terms = 0.0, 0
-        for batch in epoch_batches(train.lengths, plan.batch_size, seed=plan.seed, epoch=epoch):
-            count = sum(train.terms[i] for i in batch)
-            value = _update(device, optimizer, loss, train, batch, count, plan)
-            rates = schedule.get_last_lr()
-            _must_be_finite(value, done + 1, batch, rates)
-            schedule.step()
-            done, total, terms = done + 1, total + value, terms + count
-            tokens += sum(train.lengths[i] for i in batch)
-            watch.step(done, stop, epoch, value / max(count, 1))
-            if done == stop:
-                break
-        learner.eval()
-        held_out = (
-            mean_loss(learner, loss, validation, plan.eval_batch_size) if validation else None
+    return _Training(learner, loss, train, validation, plan, watch or Watch(), checkpoints).run()
+
+
+class _Training:
+    """One training. Its state is what `_state` lists; all else follows from the arguments."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        loss: Loss,
+        train: Examples,
+        validation: Examples | None,
+        plan: Plan,
+        watch: Watch,
+        checkpoints: Checkpoints | None,
+    ) -> None:
+        self.learner, self.loss, self.plan, self.watch = learner, loss, plan, watch
+        self.train, self.validation, self.checkpoints = train, validation, checkpoints
+        learner.settle()
+        self.device = Device(learner)
+        self.optimizer: torch.optim.Optimizer = make_optimizer(
+            learner,
+            learning_rate=plan.learning_rate,
+            head_learning_rate=plan.head_learning_rate,
+            weight_decay=plan.weight_decay,
         )
-        results.append(EpochResult(epoch, total / max(terms, 1), held_out, watch.metrics()))
-        keeper.offer(results[-1])
-        if done == stop:
-            break
-    selected = keeper.restore()
-    # The very last update can break the weights, too.
-    kept = results[selected - 1].validation_loss
-    if kept is not None:
-        _must_be_finite(kept, done, batch, rates, "validation items after ")
-    return Fit(results, selected, tokens)
+        steps = plan.epochs * math.ceil(len(train.lengths) / plan.batch_size)
+        self.schedule = make_schedule(
+            self.optimizer, name=plan.schedule, warmup=plan.warmup, steps=steps
+        )
+        self.optimizer = self.device.prepare(self.optimizer)
+        self.stop = math.ceil(plan.share * steps)
+        self.keeper = _Keeper(learner, plan.select)
+        self.results: list[EpochResult] = []
+        self.done = self.in_epoch = self.terms = self.tokens = 0
+        self.total = 0.0
+        self.before, self.start = 0.0, time.perf_counter()
+        self.batch: list[int] = []
+
+    def run(self) -> Fit:
+        self._take_up()
+        for epoch in range(len(self.results) + 1, self.plan.epochs + 1):
+            self._epoch(epoch)
+            self._close(epoch)
+            if self.done == self.stop:
+                break
+        selected = self.keeper.restore()
+        # The very last update can break the weights, too.
+        kept = self.results[selected - 1].validation_loss
+        if kept is not None:
+            self._must_be_finite(kept, "validation items after ")
+        return Fit(self.results, selected, self.tokens, self.before)
+
+    def _epoch(self, epoch: int) -> None:
+        """Make the updates of an epoch that are not made yet."""
+        plan = self.plan
+        self.learner.train()
+        batches = epoch_batches(self.train.lengths, plan.batch_size, seed=plan.seed, epoch=epoch)
+        for batch in batches[self.in_epoch :]:
+            if self.done == self.stop:
+                break
+            self.batch = batch
+            count = sum(self.train.terms[i] for i in self.batch)
+            value = _update(
+                self.device, self.optimizer, self.loss, self.train, self.batch, count, plan
+            )
+            self.done += 1
+            self._must_be_finite(value)
+            self.schedule.step()
+            self.in_epoch += 1
+            self.total, self.terms = self.total + value, self.terms + count
+            self.tokens += sum(self.train.lengths[i] for i in self.batch)
+            self.watch.step(self.done, self.stop, epoch, value / max(count, 1))
+            if self.checkpoints is not None and (self.done == self.stop or self.checkpoints.due()):
+                self.checkpoints.save(self._state())
+
+    def _close(self, epoch: int) -> None:
+        """Validate, and offer the weights to be kept."""
+        self.learner.eval()
+        held_out = (
+            mean_loss(self.learner, self.loss, self.validation, self.plan.eval_batch_size)
+            if self.validation
+            else None
+        )
+        mean = self.total / max(self.terms, 1)
+        self.results.append(EpochResult(epoch, mean, held_out, self.watch.metrics()))
+        self.keeper.offer(self.results[-1])
+        self.in_epoch, self.total, self.terms = 0, 0.0, 0
+
+    def _must_be_finite(self, value: float, where: str = "") -> None:
+        _must_be_finite(value, self.done, self.batch, self.schedule.get_last_lr(), where)
+
+    def _state(self) -> State:
+        weights = {f"weights/{name}": p.detach() for name, p in self.learner.named_trained()}
+        best = {f"best/{name}": tensor for name, tensor in self.keeper.weights.items()}
+        tensors, groups = optimizer_state(self.optimizer)
+        values = {
+            "in_epoch": self.in_epoch,
+            "total": self.total,
+            "terms": self.terms,
+            "tokens": self.tokens,
+            "seconds": self.before + time.perf_counter() - self.start,
+            "results": [encoded(asdict(result)) for result in self.results],
+            "best": {"epoch": self.keeper.epoch, "loss": encoded(self.keeper.best)},
+            "groups": groups,
+            "schedule": schedule_state(self.schedule),
+            "scaler": self.device.scaler_state(),
+        }
+        return State(self.done, values, {**weights, **best, **tensors, **random_states()})
+
+    def _take_up(self) -> None:
+        """Go on from the last checkpoint, if there is one."""
+        state = self.checkpoints.latest(self.stop) if self.checkpoints is not None else None
+        if state is None:
+            return
+        values, tensors = state.values, dict(state.tensors)
+        with torch.no_grad():
+            for name, parameter in self.learner.named_trained():
+                parameter.copy_(tensors[f"weights/{name}"])
+        self.keeper.weights = {
+            name.removeprefix("best/"): tensor.to(self.device.name)
+            for name, tensor in tensors.items()
+            if name.startswith("best/")
+        }
+        self.keeper.epoch, self.keeper.best = (
+            values["best"]["epoch"],
+            decoded(values["best"]["loss"]),
+        )
+        load_optimizer(self.optimizer, tensors, values["groups"])
+        load_schedule(self.schedule, values["schedule"])
+        self.device.load_scaler(values["scaler"])
+        self.results = [EpochResult(**decoded(result)) for result in values["results"]]
+        self.done, self.in_epoch = state.done, values["in_epoch"]
+        self.total, self.terms = values["total"], values["terms"]
+        self.tokens, self.before = values["tokens"], values["seconds"]
+        self.start = time.perf_counter()
+        restore_random_states(tensors)
 
 
 def _update(

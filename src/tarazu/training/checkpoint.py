@@ -1,0 +1,143 @@
+"""Checkpoints of a training: all of its state, so that what follows is the same to the last bit.
+
+::
+
+    <folder>/<update>/tensors.safetensors     weights, optimiser, best weights, random states
+    <folder>/<update>/state.json              the rest, and SHA-256 of both
+
+A checkpoint is written beside its place, synced and renamed. When it is read its checksums are
+compared; a torn or corrupted one is named, and the one before it is used. Nothing is a pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tarazu.record.disk import sync
+from tarazu.record.key import canonical_json, sha256_file, sha256_text
+
+_TENSORS, _STATE = "tensors.safetensors", "state.json"
+_TEMPORARY = ".tmp-"
+KEPT = 2  # the newest one may turn out to be torn
+SHARE_OF_TIME = 0.02
+
+
+@dataclass(frozen=True)
+class State:
+    """The state of a training after some updates.
+
+    Attributes:
+        done: Updates made.
+        values: What JSON can hold.
+        tensors: The rest, by name.
+    """
+
+    done: int
+    values: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+
+
+@dataclass
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Attributes:
+        folder: Of this run alone; made when it is needed.
+        made_by: What must be the same for a checkpoint to be used: the run and the versions of what
+            computes it.
+        every: Seconds of training between two checkpoints, at least. They stand further apart when
+            writing one takes more than two hundredths of that. 0 writes one after every update.
+        note: Hears of checkpoints that cannot be used.
+    """
+
+    folder: Path
+    made_by: str
+    every: float = 60.0
+    note: Callable[[str], None] = lambda message: None
+    _last: float = field(default_factory=time.monotonic)
+    _cost: float = 0.0
+
+    def due(self) -> bool:
+        """Say whether the time for another checkpoint has come."""
+        wait = max(self.every, self._cost / SHARE_OF_TIME) if self.every > 0 else 0.0
+        return time.monotonic() - self._last >= wait
+
+    def save(self, state: State) -> None:
+        """Write a checkpoint, whole or not at all, and drop the ones before the last two.
+
+        Raises:
+            OSError: The disk does not take it.
+        """
+        start = time.monotonic()
+        temporary = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
+        temporary.mkdir(parents=True)
+        try:
+            save_file(dict(state.tensors), temporary / _TENSORS)
+            body = {"made_by": self.made_by, "done": state.done, "values": dict(state.values)}
+            sums = {
+                "tensors": sha256_file(temporary / _TENSORS),
+                "body": sha256_text(canonical_json(body)),
+            }
+            text = json.dumps({**body, "sha256": sums})
+            (temporary / _STATE).write_text(text, encoding="utf-8")
+            for path in (temporary / _TENSORS, temporary / _STATE, temporary):
+                sync(path)
+            place = self.folder / f"{state.done:09d}"
+            shutil.rmtree(place, ignore_errors=True)  # of an earlier attempt
+            os.replace(temporary, place)
+            sync(self.folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        for old in list(self._newest_first())[KEPT:]:
+            shutil.rmtree(old, ignore_errors=True)
+        self._last = time.monotonic()
+        self._cost = self._last - start
+
+    def latest(self, at_most: int) -> State | None:
+        """Return the newest checkpoint that is whole; None when there is none.
+
+        Args:
+            at_most: Updates that it may have made.
+        """
+        for place in self._newest_first():
+            try:
+                state = self._read(place)
+            except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+                self.note(
+                    f"checkpoint {place.name} cannot be used ({error}); taking an earlier one"
+                )
+                continue
+            if state is not None and state.done <= at_most:
+                return state
+        return None
+
+    def _read(self, place: Path) -> State | None:
+        body = json.loads((place / _STATE).read_text(encoding="utf-8"))
+        sums = body.pop("sha256")
+        if sums["body"] != sha256_text(canonical_json(body)):
+            raise ValueError("its state does not have the checksum that was written")
+        if body["made_by"] != self.made_by:
+            return None  # another version of what computes: it would not be the same training
+        if sums["tensors"] != sha256_file(place / _TENSORS):
+            raise ValueError("its tensors do not have the checksum that was written")
+        return State(body["done"], body["values"], load_file(place / _TENSORS))
+
+    def _newest_first(self) -> Iterator[Path]:
+        places = self.folder.glob("[0-9]*") if self.folder.is_dir() else ()
+        yield from sorted(places, reverse=True)
+
+    def clear(self) -> None:
+        """Remove all: the run is done."""
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tarazu.models.learner import Learner
+from tarazu.readings import find_reading
+from tarazu.readings._reading import Asking
+from tarazu.testing.tiny import TinyKind, nli_items
+from tarazu.training.checkpoint import Checkpoints, State
+from tarazu.training.loop import Examples, Fit, Plan, Watch, fit
+from tarazu.training.state import decoded, encoded, random_states, restore_random_states
+from tarazu.work import examples
+
+PLAN = Plan(
+    epochs=3,
+    batch_size=4,
+    micro_batch_size=3,
+    learning_rate=1e-2,
+    head_learning_rate=2e-2,
+    weight_decay=0.01,
+    warmup=0.2,
+    schedule="linear",
+    clip=1.0,
+    select="best",
+    seed=0,
+)
+UPDATES = 9  # 3 epochs of 3
+
+
+class Killed(Exception):
+    """Stands for what no `finally` of a killed process would see."""
+
+
+def always(folder: Path, made_by: str = "this run") -> Checkpoints:
+    return Checkpoints(folder, made_by, every=0.0, _cost=0.0)
+
+
+@pytest.fixture
+def data(tiny: Callable[[TinyKind], Path], ask: Callable[..., Asking]) -> Callable[..., Any]:
+    def made(kind: TinyKind) -> tuple[Any, Examples, Examples]:
+        reading = find_reading("classes" if kind == "bert" else "text")
+        asking = ask(tiny(kind))
+        pad = asking.tokenizer.pad_token_id
+        train, held_out = (
+            examples(reading.encode(nli_items(count, seed=seed), asking), pad)
+            for count, seed in ((10, 0), (6, 1))
+        )
+        return reading.loss, train, held_out
+
+    return made
+
+
+@pytest.fixture
+def train(load: Callable[..., Learner], data: Callable[..., Any]) -> Callable[..., Any]:
+    """Train from the beginning, or go on; perhaps die before an update is told."""
+
+    def trained(
+        kind: TinyKind,
+        method: str,
+        checkpoints: Checkpoints | None,
+        *,
+        die_at: int = 0,
+        plan: Plan = PLAN,
+    ) -> tuple[Fit, dict[str, Tensor], list[int]]:
+        loss, rows, held_out = data(kind)
+        learner = load(kind, "classes" if kind == "bert" else "text", method=method)
+        seen: list[int] = []
+
+        def step(done: int, total: int, epoch: int, value: float) -> None:
+            if done == die_at:
+                raise Killed
+            seen.append(done)
+
+        torch.manual_seed(11)
+        result = fit(learner, loss, rows, held_out, plan, Watch(step=step), checkpoints)
+        weights = {name: p.detach().clone() for name, p in learner.named_trained()}
+        return result, weights, seen
+
+    return trained
+
+
+def same(
+    one: tuple[Fit, dict[str, Tensor], Any], other: tuple[Fit, dict[str, Tensor], Any]
+) -> None:
+    assert replace(one[0], before=0.0) == replace(other[0], before=0.0)
+    assert one[1].keys() == other[1].keys()
+    for name, tensor in one[1].items():
+        assert torch.equal(tensor, other[1][name]), name
+
+
+@pytest.mark.parametrize("kind", ["bert", "llama"])
+@pytest.mark.parametrize("method", ["full", "lora", "last-k", "p-tuning"])
+def test_a_killed_training_ends_as_if_it_had_not_been(
+    train: Callable[..., Any], tmp_path: Path, kind: TinyKind, method: str
+) -> None:
+    whole = train(kind, method, None)
+    folder = tmp_path / "run"
+    for die_at in (1, 3, 4, 7, UPDATES):  # at first, at the end of an epoch, within, at the last
+        with pytest.raises(Killed):
+            train(kind, method, always(folder), die_at=die_at)
+    again = train(kind, method, always(folder))
+    assert again[2] == [UPDATES]  # the update before the last kill was not lost
+    same(again, whole)
+    assert again[0].before > 0
+    # All is done: nothing is trained again, and the result is the same.
+    once_more = train(kind, method, always(folder))
+    assert once_more[2] == []
+    same(once_more, whole)
+
+
+def test_a_trial_goes_on_from_the_rung_below(train: Callable[..., Any], tmp_path: Path) -> None:
+    plan = replace(PLAN, share=0.5)
+    folder = tmp_path / "trial"
+    rare = Checkpoints(folder, "trial", every=1e9)  # the end of a rung is kept all the same
+    half = train("bert", "lora", rare, plan=plan)
+    same(half, train("bert", "lora", None, plan=plan))
+    assert half[2] == [1, 2, 3, 4, 5]
+    rest = train("bert", "lora", rare)
+    assert rest[2] == [6, 7, 8, 9]
+    same(rest, train("bert", "lora", None))
+    # A lower rung asked for again is not given the state of a higher one.
+    same(
+        train("bert", "lora", rare, plan=replace(PLAN, share=0.25)),
+        train("bert", "lora", None, plan=replace(PLAN, share=0.25)),
+    )
+
+
+def test_without_the_state_of_the_generator_the_rest_would_differ(
+    train: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tests above can fail: dropout draws, so forgetting the random state shows."""
+    plan = replace(PLAN, select="last")
+    with pytest.raises(Killed):
+        train("bert", "full", always(tmp_path), die_at=5, plan=plan)
+    monkeypatch.setattr("tarazu.training.loop.restore_random_states", lambda tensors: None)
+    _, weights, _ = train("bert", "full", always(tmp_path), plan=plan)
+    whole = train("bert", "full", None, plan=plan)[1]
+    assert any(not torch.equal(weights[name], whole[name]) for name in whole)
+
+
+def corrupt(folder: Path, how: str) -> None:
+    newest = sorted(folder.glob("[0-9]*"))[-1]
+    tensors, state = newest / "tensors.safetensors", newest / "state.json"
+    if how == "torn":
+        tensors.write_bytes(tensors.read_bytes()[:-100])
+    elif how == "bit":
+        content = bytearray(tensors.read_bytes())
+        content[-1] ^= 1
+        tensors.write_bytes(content)
+    elif how == "state":
+        body = json.loads(state.read_text())
+        body["values"]["tokens"] += 1
+        state.write_text(json.dumps(body))
+    elif how == "no json":
+        state.write_text('{"made_by"')
+    else:
+        tensors.unlink()
+
+
+@pytest.mark.parametrize("how", ["torn", "bit", "state", "no json", "missing"])
+def test_a_corrupted_checkpoint_is_named_and_the_one_before_is_used(
+    train: Callable[..., Any], tmp_path: Path, how: str
+) -> None:
+    with pytest.raises(Killed):
+        train("bert", "lora", always(tmp_path), die_at=7)
+    corrupt(tmp_path, how)
+    heard: list[str] = []
+    checkpoints = always(tmp_path)
+    checkpoints.note = heard.append
+    again = train("bert", "lora", checkpoints)
+    assert again[2][0] == 6
+    assert len(heard) == 1
+    assert "checkpoint 000000006 cannot be used" in heard[0]
+    same(again, train("bert", "lora", None))
+
+
+def test_other_versions_start_anew(train: Callable[..., Any], tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train("bert", "lora", always(tmp_path, "torch 1"), die_at=5)
+    assert train("bert", "lora", always(tmp_path, "torch 2"))[2][0] == 1
+
+
+def state(done: int) -> State:
+    return State(done, {"x": 0.1}, {"a/b": torch.arange(3)})
+
+
+def test_two_are_kept_and_leftovers_do_no_harm(tmp_path: Path) -> None:
+    checkpoints = always(tmp_path / "run")
+    (tmp_path / "run" / ".tmp-left").mkdir(parents=True)
+    for done in (1, 2, 3, 3):
+        checkpoints.save(state(done))
+    assert sorted(p.name for p in (tmp_path / "run").glob("[0-9]*")) == ["000000002", "000000003"]
+    found = checkpoints.latest(10)
+    assert found is not None
+    assert (found.done, found.values) == (3, {"x": 0.1})
+    assert torch.equal(found.tensors["a/b"], torch.arange(3))
+    found = checkpoints.latest(2)
+    assert found is not None
+    assert found.done == 2
+    checkpoints.clear()
+    assert checkpoints.latest(10) is None
+
+
+def test_checkpoints_stand_as_far_apart_as_they_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("tarazu.training.checkpoint.time.monotonic", lambda: now[0])
+    checkpoints = Checkpoints(Path("unused"), "", every=60.0)
+    times: Sequence[tuple[float, float, bool]] = (
+        (0.5, 59, False), (0.5, 61, True), (3.0, 149, False), (3.0, 151, True)
+    )  # fmt: skip
+    for cost, passed, due in times:
+        checkpoints._cost, checkpoints._last = cost, 0.0
+        now[0] = passed
+        assert checkpoints.due() is due
+
+
+def test_every_generator_goes_on_where_it_was() -> None:
+    def draw() -> tuple[float, float, float, float]:
+        return random.random(), random.gauss(0, 1), float(np.random.normal()), float(torch.rand(()))
+
+    draw()
+    states = random_states()
+    first = [draw(), draw()]
+    restore_random_states(states)
+    assert [draw(), draw()] == first
+
+
+def test_numbers_that_are_not_finite_survive_json() -> None:
+    value = {"a": float("inf"), "b": {"c": float("nan"), "d": 0.1}}
+    again = decoded(json.loads(json.dumps(encoded(value), allow_nan=False)))
+    assert again["a"] == float("inf")
+    assert again["b"]["c"] != again["b"]["c"]
+    assert again["b"]["d"] == 0.1
