@@ -1,21 +1,33 @@
 """Scoring given continuations of a prompt: how probable is each of them?
 
-The prompt is computed once per item; its key/value cache then serves all continuations.
+What all prompts begin with is computed once. Then prompts go through the model side by side in one
+row, each with its continuations (see `packing`); a model that cannot be asked so has its prompts
+padded, and their key/value cache serves all continuations.
 
 Shapes: b items, c continuations per item, t tokens of the longest continuation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tarazu.evaluation.packing import Tree, batches, row, tree
+from tarazu.models.fast import fast
 from tarazu.models.learner import Learner
+from tarazu.models.prefix import Prefix, can_share, shared_prefix
 
 Tokens = Sequence[int]
+Scored = Iterator[tuple[list[int], Tensor]]
+"""Which prompts were scored, and their scores [b, c]."""
+
+# Tokens of a packed row. On a CPU larger ones gain nothing: attention over what a token does not
+# see grows with the row, and activations leave the processor's cache.
+CPU_BUDGET = 256
+BUDGET = 2048
 
 
 @torch.no_grad()
@@ -35,24 +47,81 @@ def score_continuations(
         prompts: Tokens of each prompt; not empty.
         continuations: For each prompt, the continuations to score, equally many for all.
         pad_id: Token that fills.
-        batch_size: Prompts per forward pass.
+        batch_size: Most prompts per forward pass.
         tick: Called with prompts done and all.
 
     Returns:
         For each prompt, one score per continuation.
     """
-    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
+    if not prompts:
+        return []
     scores: list[list[float]] = [[] for _ in prompts]
+    done = 0
+    if fast().packed and can_share(learner):
+        found = _packed(learner, prompts, continuations, batch_size)
+    else:
+        found = _padded(learner, prompts, continuations, pad_id, batch_size)
+    for rows, values in found:
+        for index, several in zip(rows, values.tolist(), strict=True):
+            scores[index] = several
+        done += len(rows)
+        tick(done, len(prompts))
+    return scores
+
+
+def _packed(
+    learner: Learner,
+    prompts: Sequence[Tokens],
+    continuations: Sequence[Sequence[Tokens]],
+    batch_size: int,
+) -> Scored:
+    prefix = shared_prefix(learner, prompts)
+    budget = CPU_BUDGET if next(learner.parameters()).device.type == "cpu" else BUDGET
+    # A tree is made when its turn comes: memory does not grow with the number of prompts.
+    sizes = [
+        len(prompt) - prefix.tokens + sum(len(tokens) - 1 for tokens in many)
+        for prompt, many in zip(prompts, continuations, strict=True)
+    ]
+    for rows in batches(sizes, budget, batch_size):
+        trees = [tree(prompts[i][prefix.tokens :], continuations[i]) for i in rows]
+        with learner.compute():
+            yield rows, _score_row(learner, trees, prefix).view(len(rows), -1)
+
+
+def _score_row(learner: Learner, trees: Sequence[Tree], prefix: Prefix) -> Tensor:
+    """Score the continuations of all trees, [b·c]."""
+    device = next(learner.parameters()).device
+    packed = row(trees, prefix.length)
+    states = learner.hidden(
+        packed.ids.to(device),
+        packed.mask.to(device),
+        cache=prefix.open(packed.ids.shape[1]) if prefix.length else None,
+        positions=packed.positions.to(device),
+    )
+    logits = learner.vocabulary_logits(states[0, packed.states.to(device)])
+    read = packed.read.to(device)
+    picked = logits[read, packed.targets.to(device)] - logits.logsumexp(dim=-1)[read]
+    scores = picked.new_zeros(sum(len(one.targets) for one in trees))
+    return scores.index_add(0, packed.owners.to(device), picked)
+
+
+def _padded(
+    learner: Learner,
+    prompts: Sequence[Tokens],
+    continuations: Sequence[Sequence[Tokens]],
+    pad_id: int,
+    batch_size: int,
+) -> Scored:
+    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         with learner.compute():
-            batch = _score_batch(
-                learner, [prompts[i] for i in rows], [continuations[i] for i in rows], pad_id
+            yield (
+                rows,
+                _score_batch(
+                    learner, [prompts[i] for i in rows], [continuations[i] for i in rows], pad_id
+                ),
             )
-        for row, values in zip(rows, batch.tolist(), strict=True):
-            scores[row] = values
-        tick(min(start + batch_size, len(order)), len(order))
-    return scores
 
 
 def _score_batch(
