@@ -26,7 +26,7 @@ Scored = Iterator[tuple[list[int], Tensor]]
 
 # Tokens of a packed row. On a CPU larger ones gain nothing: attention over what a token does not
 # see grows with the row, and activations leave the processor's cache.
-CPU_BUDGET = 256
+CPU_BUDGET = 512
 BUDGET = 2048
 
 
@@ -163,14 +163,14 @@ def left_padded(rows: list[Tokens], pad_id: int, device: torch.device) -> tuple[
     width = max(map(len, rows))
     ids = torch.full((len(rows), width), pad_id, device=device)
     mask = torch.zeros_like(ids)
-    for index, row in enumerate(rows):
-        ids[index, width - len(row) :] = torch.tensor(list(row), device=device)
-        mask[index, width - len(row) :] = 1
+    for index, tokens in enumerate(rows):
+        ids[index, width - len(tokens) :] = torch.tensor(list(tokens), device=device)
+        mask[index, width - len(tokens) :] = 1
     return ids, mask
 
 
 def _right_padded(rows: list[Tokens], width: int, device: torch.device) -> Tensor:
     ids = torch.full((len(rows), width), -1, device=device)
-    for index, row in enumerate(rows):
-        ids[index, : len(row)] = torch.tensor(list(row), device=device)
+    for index, tokens in enumerate(rows):
+        ids[index, : len(tokens)] = torch.tensor(list(tokens), device=device)
     return ids

@@ -27,7 +27,24 @@ Tokens = Sequence[int]
 # Their attention reads nothing but the mask and the positions that it is given, as tests show for
 # each; others may count positions, or look back a window, by where a token stands in its row.
 ARCHITECTURES = frozenset(
-    {"gpt2", "gpt_neox", "granite", "llama", "mistral", "olmo2", "phi", "phi3", "qwen2", "qwen3"}
+    {
+        "cohere",
+        "gemma",
+        "gpt2",
+        "gpt_neox",
+        "granite",
+        "llama",
+        "mistral",
+        "olmo",
+        "olmo2",
+        "phi",
+        "phi3",
+        "qwen2",
+        "qwen3",
+        "smollm3",
+        "stablelm",
+        "starcoder2",
+    }
 )
 # A pass of its own costs about as much as these many tokens in a pass that runs anyway.
 WORTHWHILE = 64
@@ -163,6 +180,4 @@ def shared_prefix(learner: Learner, prompts: Sequence[Tokens]) -> Prefix:
     cache = DynamicCache(config=learner.body.config)
     with learner.compute():
         learner.hidden(ids, torch.ones_like(ids), cache=cache)
-    return Prefix(
-        tokens, tokens + virtual, [(layer.keys, layer.values) for layer in cache.layers]
-    )
+    return Prefix(tokens, tokens + virtual, [(layer.keys, layer.values) for layer in cache.layers])
