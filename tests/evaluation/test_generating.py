@@ -33,21 +33,28 @@ def continued(
 
 
 @torch.no_grad()
-def greedy(
-    learner: Learner, tokenizer: Any, length: int, prompts: list[list[int]] = PROMPTS
-) -> list[str]:
+def greedy_tokens(
+    learner: Learner, end: int, length: int, prompts: list[list[int]]
+) -> list[list[int]]:
     """Take the most probable token again and again, one prompt at a time, without a cache."""
-    texts = []
+    said = []
     for prompt in prompts:
         ids = list(prompt)
         while len(ids) < len(prompt) + length:
             row = torch.tensor([ids])
             states = learner.hidden(row, torch.ones_like(row))
             ids.append(int(learner.vocabulary_logits(states[:, -1]).argmax()))
-            if ids[-1] == tokenizer.eos_token_id:
+            if ids[-1] == end:
                 break
-        texts.append(tokenizer.decode(ids[len(prompt) :], skip_special_tokens=True))
-    return texts
+        said.append(ids[len(prompt) :])
+    return said
+
+
+def greedy(
+    learner: Learner, tokenizer: Any, length: int, prompts: list[list[int]] = PROMPTS
+) -> list[str]:
+    said = greedy_tokens(learner, tokenizer.eos_token_id, length, prompts)
+    return [tokenizer.decode(tokens, skip_special_tokens=True) for tokens in said]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=["fast", "no prefix", "transformers"])
@@ -92,16 +99,14 @@ def test_rows_leave_their_batch_when_their_answer_ends(
     learner = load(kind, "text")
     tokenizer = load_tokenizer(tiny(kind))
     prompts = [[*SHARED, first, second] for first in range(300, 306) for second in (310, 311)]
-    tokens = [tokenizer(t, add_special_tokens=False)["input_ids"] for t in
-              greedy(learner, tokenizer, 8, prompts)]  # fmt: skip
-    # The end is a token that some answers reach, and at different places.
-    said = {token for row in tokens for token in row}
-    places = {t: [row.index(t) for row in tokens if t in row] for t in said}
-    end = max(sorted(said), key=lambda t: len(set(places[t])))
-    assert len(set(places[end])) >= 2
+    tokens = greedy_tokens(learner, -1, 8, prompts)
+    # The end is a token that answers reach at different places.
+    said = sorted({token for row in tokens for token in row})
+    end = max(said, key=lambda t: len({row.index(t) for row in tokens if t in row}))
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
     expected = greedy(learner, tokenizer, 8, prompts)
     lengths = [row.index(end) + 1 if end in row else 8 for row in tokens]
+    assert len(set(lengths)) >= 2
     rows = []
     original = Learner.hidden
 

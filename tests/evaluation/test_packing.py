@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,10 +58,10 @@ def test_t35_batches_keep_the_limits_and_follow_from_the_sizes(
     assert sorted(index for batch in found for index in batch) == list(range(len(sizes)))
     lengths = [sizes[index] for batch in found for index in batch]
     assert lengths == sorted(lengths, reverse=True)
-    for batch, following in zip(found, [*found[1:], []], strict=True):
-        filled = sum(sizes[index] for index in batch)
+    for batch in found:
         assert len(batch) <= most
-        assert len(batch) == 1 or filled <= budget
-        # Nothing is left out that would have found room.
-        if following:
-            assert len(batch) == most or filled + sizes[following[0]] > budget
+        assert len(batch) == 1 or sum(sizes[index] for index in batch) <= budget
+    # Nothing waits for which there was room.
+    for batch, following in pairwise(found):
+        filled = sum(sizes[index] for index in batch)
+        assert len(batch) == most or filled + sizes[following[0]] > budget

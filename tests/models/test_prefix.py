@@ -73,7 +73,11 @@ def test_t11_every_architecture_scores_in_packed_rows_as_in_padded_ones(architec
 
 @pytest.mark.parametrize(
     ("architecture", "settings"),
-    [("mistral", {"sliding_window": 16}), ("gptj", {"rotary_dim": 8}), ("llama", {"attn": "eager"})],
+    [
+        ("mistral", {"sliding_window": 16}),
+        ("gptj", {"rotary_dim": 8}),
+        ("llama", {"attn": "eager"}),
+    ],
 )
 def test_others_are_asked_in_padded_rows(
     architecture: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
@@ -129,7 +133,7 @@ def test_rows_leave_the_cache_and_the_others_keep_what_is_theirs() -> None:
         assert layer.keys.shape == (3, 2, 48, 8)
         assert torch.equal(layer.keys[:, :, :42], keys[[0, 3, 2], :, :42])
         assert torch.equal(layer.values[:, :, :42], values[[0, 3, 2], :, :42])
-    whole = torch.tensor([*PROMPTS[0][:40], 56, 57, 60])
+    whole = torch.tensor([[*PROMPTS[0][:40], 56, 57, 60]])
     expected = learner.hidden(whole, torch.ones_like(whole))[0, -1]
     found = learner.hidden(torch.full((3, 1), 60), torch.ones(3, 43), cache=cache)[1, 0]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
