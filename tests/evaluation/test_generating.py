@@ -116,9 +116,9 @@ def test_rows_leave_their_batch_when_their_answer_ends(
 
     monkeypatch.setattr(Learner, "hidden", noted)
     assert continued(learner, tokenizer, prompts, max_new_tokens=8, batch_size=12) == expected
-    # First the prefix, then for each further token those rows that say one.
-    steps = range(max(lengths))
-    assert rows == [1] + [sum(length > step for length in lengths) for step in steps]
+    # First the prefix and all prompts in a row, then for each token those that say another.
+    steps = range(1, max(lengths))
+    assert rows == [1, 1] + [sum(length > step for length in lengths) for step in steps]
 
 
 def test_t17_the_models_own_sampling_plays_no_part(load: Load, tiny: Tiny) -> None:

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tarazu.evaluation.packing import Tree, batches, row, tree
+from tarazu.evaluation.packing import Row, Tree, batches, row, tree
 from tarazu.models.fast import fast
 from tarazu.models.learner import Learner
-from tarazu.models.prefix import Prefix, can_share, shared_prefix
+from tarazu.models.prefix import Prefix, RowCache, can_share, shared_prefix
 
 Tokens = Sequence[int]
 Scored = Iterator[tuple[list[int], Tensor]]
@@ -76,13 +76,12 @@ def _packed(
     batch_size: int,
 ) -> Scored:
     prefix = shared_prefix(learner, prompts)
-    budget = CPU_BUDGET if next(learner.parameters()).device.type == "cpu" else BUDGET
     # A tree is made when its turn comes: memory does not grow with the number of prompts.
     sizes = [
         len(prompt) - prefix.tokens + sum(len(tokens) - 1 for tokens in many)
         for prompt, many in zip(prompts, continuations, strict=True)
     ]
-    for rows in batches(sizes, budget, batch_size):
+    for rows in batches(sizes, row_budget(learner), batch_size):
         trees = [tree(prompts[i][prefix.tokens :], continuations[i]) for i in rows]
         with learner.compute():
             yield rows, _score_row(learner, trees, prefix).view(len(rows), -1)
@@ -92,17 +91,35 @@ def _score_row(learner: Learner, trees: Sequence[Tree], prefix: Prefix) -> Tenso
     """Score the continuations of all trees, [b·c]."""
     device = next(learner.parameters()).device
     packed = row(trees, prefix.length)
-    states = learner.hidden(
-        packed.ids.to(device),
-        packed.mask.to(device),
-        cache=prefix.open(packed.ids.shape[1]) if prefix.length else None,
-        positions=packed.positions.to(device),
-    )
-    logits = learner.vocabulary_logits(states[0, packed.states.to(device)])
+    cache = prefix.open(packed.ids.shape[1]) if prefix.length else None
+    logits = learner.vocabulary_logits(hidden_of_row(learner, packed, cache))
     read = packed.read.to(device)
     picked = logits[read, packed.targets.to(device)] - logits.logsumexp(dim=-1)[read]
     scores = picked.new_zeros(sum(len(one.targets) for one in trees))
     return scores.index_add(0, packed.owners.to(device), picked)
+
+
+def row_budget(learner: Learner) -> int:
+    """Return how many tokens should share a packed row."""
+    return CPU_BUDGET if next(learner.parameters()).device.type == "cpu" else BUDGET
+
+
+def hidden_of_row(learner: Learner, packed: Row, cache: RowCache | None) -> Tensor:
+    """Return the states of a packed row that are read, [r, h].
+
+    Args:
+        learner: A decoder.
+        packed: The row.
+        cache: Filled with the prefix; None without one.
+    """
+    device = next(learner.parameters()).device
+    states = learner.hidden(
+        packed.ids.to(device),
+        packed.mask.to(device),
+        cache=cache,
+        positions=packed.positions.to(device),
+    )
+    return states[0, packed.states.to(device)]
 
 
 def _padded(

@@ -16,8 +16,9 @@ class Fast:
         packed: Prompts are scored side by side in one row, each with all its continuations.
             Without, they are padded, and continuations are scored after them.
         prefix_cache: What all prompts of a call begin with is computed once.
-        own_greedy: Greedy answers come from a loop of our own, which rows leave at their end.
-            Without, from `transformers`, and every row goes on until the last one ends.
+        own_greedy: Greedy answers come from a loop of our own, which rows leave at their end;
+            it reads packed prompts. Without, from `transformers`, and every row goes on until the
+            last one ends.
     """
 
     packed: bool = True

@@ -13,7 +13,7 @@ import tarazu.models._quiet  # noqa: F401 - first: it quietens what follows
 # isort: split
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,6 +50,14 @@ ARCHITECTURES = frozenset(
 WORTHWHILE = 64
 
 
+class Span(NamedTuple):
+    """A row of a cache, and where what belongs to it stands in a packed one."""
+
+    row: int
+    start: int
+    stop: int
+
+
 class _Layer(DynamicLayer):  # type: ignore[misc]
     """One layer's keys and values, written into room that is there from the start.
 
@@ -64,18 +72,22 @@ class _Layer(DynamicLayer):  # type: ignore[misc]
         self.shared = shared
         self.length = shared[0].shape[-2] if shared is not None else 0
 
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+    def lazy_initialization(
+        self, key_states: Tensor, value_states: Tensor, rows: int | None = None
+    ) -> None:
         self.dtype, self.device = key_states.dtype, key_states.device
         shared = self.shared or (None, None)
-        self.keys = self._made(key_states, shared[0])
-        self.values = self._made(value_states, shared[1])
+        self.keys = self._made(key_states, shared[0], rows)
+        self.values = self._made(value_states, shared[1], rows)
         self.is_initialized = True
 
-    def _made(self, states: Tensor, shared: Tensor | None) -> Tensor:
-        rows, heads, _, size = states.shape
-        made = states.new_empty(rows, heads, self.room, size)
+    def _made(self, states: Tensor, shared: Tensor | None, rows: int | None) -> Tensor:
+        # Zeros, because what is masked is still multiplied: by nothing, but that may be no number.
+        made = states.new_zeros(
+            rows or states.shape[0], states.shape[1], self.room, states.shape[-1]
+        )
         if shared is not None:
-            made[:, :, : self.length] = shared
+            made[:, :, : shared.shape[-2]] = shared
         return made
 
     def update(
@@ -92,6 +104,16 @@ class _Layer(DynamicLayer):  # type: ignore[misc]
     def get_seq_length(self) -> int:
         return self.length
 
+    def place(self, packed: _Layer, spans: Sequence[Span], rows: int, length: int) -> None:
+        """See `RowCache.place`."""
+        if not self.is_initialized:
+            self.lazy_initialization(packed.keys, packed.values, rows)
+        for row, start, stop in spans:
+            own = slice(length - (stop - start), length)
+            self.keys[row, :, own] = packed.keys[0, :, start:stop]
+            self.values[row, :, own] = packed.values[0, :, start:stop]
+        self.length = length
+
     def keep(self, rows: Sequence[int]) -> None:
         """Keep the rows as they are named, first to last; only those that move are copied."""
         moved = [(new, old) for new, old in enumerate(rows) if new != old]
@@ -103,6 +125,18 @@ class _Layer(DynamicLayer):  # type: ignore[misc]
 
 class RowCache(Cache):  # type: ignore[misc]
     """A `transformers` cache whose rows begin with a prefix, and of which rows can leave."""
+
+    def place(self, packed: RowCache, spans: Sequence[Span], rows: int, length: int) -> None:
+        """Take over what was computed side by side, each into a row of its own, to its right end.
+
+        Args:
+            packed: A cache of one row.
+            spans: What goes where.
+            rows: Rows of this cache.
+            length: Tokens of a row after it, those between prefix and span included: mask them.
+        """
+        for layer, other in zip(self.layers, packed.layers, strict=True):
+            layer.place(other, spans, rows, length)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Keep some rows.
