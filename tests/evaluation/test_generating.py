@@ -9,7 +9,7 @@ import torch
 from transformers import GenerationConfig
 
 from tarazu.evaluation.generating import generate
-from tarazu.models.fast import Fast, using
+from tarazu.models.fast import Fast, switched
 from tarazu.models.learner import Learner
 from tarazu.models.load import load_tokenizer
 from tarazu.readings import text
@@ -70,7 +70,7 @@ def test_t11_batches_continue_as_single_prompts_do(
         expected = greedy(learner, tokenizer, 6, prompts)
         assert len(set(expected)) > len(prompts) // 2
         for size in (1, 3, 16):
-            with using(path):
+            with switched(path):
                 assert continued(learner, tokenizer, prompts, batch_size=size) == expected
 
 
@@ -86,7 +86,7 @@ def test_generation_stops_at_the_end_token(
     # Make the first token that is said the end of the text: nothing follows it.
     first = tokenizer(said[1], add_special_tokens=False)["input_ids"][0]
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(first)
-    with using(path):
+    with switched(path):
         assert continued(learner, tokenizer)[1] == tokenizer.decode([first])
     assert len(greedy(learner, tokenizer, 6)[2]) > len(said[2])
 

@@ -9,7 +9,7 @@ import torch
 from tarazu.evaluation import scoring
 from tarazu.evaluation.scoring import score_continuations
 from tarazu.models import prefix
-from tarazu.models.fast import Fast, using
+from tarazu.models.fast import Fast, switched
 from tarazu.models.learner import Learner
 from tarazu.testing.tiny import TinyKind
 
@@ -53,7 +53,7 @@ def test_t11_shared_cache_scores_as_a_forward_pass_for_each_label(
         expected = one_by_one(learner, prompts)
         many = CONTINUATIONS[: len(prompts)]
         for size in (1, 3, 16):
-            with using(path):
+            with switched(path):
                 found = score_continuations(learner, prompts, many, pad_id=1, batch_size=size)
             for row, wanted in zip(found, expected, strict=True):
                 assert row == pytest.approx(wanted, abs=1e-5)
@@ -125,7 +125,7 @@ def test_t37_only_labels_and_last_positions_are_projected(
     # The last token of each prompt; 401 and 402 of three items; 0, 0 0 and 406 of the fourth.
     assert shapes == [(4 + 3 * 2 + 3,)]
     shapes.clear()
-    with using(Fast(packed=False)):
+    with switched(Fast(packed=False)):
         score_continuations(learner, PROMPTS, CONTINUATIONS, pad_id=0, batch_size=4)
     assert shapes == [(4,), (12, 2)]
 

@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from tarazu.evaluation.scoring import score_continuations
 from tarazu.models.config import info_from_config
-from tarazu.models.fast import Fast, using
+from tarazu.models.fast import Fast, switched
 from tarazu.models.learner import Learner
 from tarazu.models.prefix import ARCHITECTURES, WORTHWHILE, can_share, shared_length, shared_prefix
 from tarazu.models.soft_prompt import SoftPrompt
@@ -63,7 +63,7 @@ def test_t11_every_architecture_scores_in_packed_rows_as_in_padded_ones(architec
     learner = small(architecture)
     assert can_share(learner)
     found = score_continuations(learner, PROMPTS, WORDS, pad_id=0, batch_size=4)
-    with using(Fast(packed=False)):
+    with switched(Fast(packed=False)):
         expected = score_continuations(learner, PROMPTS, WORDS, pad_id=0, batch_size=4)
     for row, wanted in zip(found, expected, strict=True):
         assert row == pytest.approx(wanted, abs=1e-4)
@@ -105,7 +105,7 @@ def test_a_short_prefix_is_not_worth_a_pass_of_its_own() -> None:
     assert shared_prefix(learner, [[5] * pays + one for one in rest]).tokens == pays
     assert shared_prefix(learner, [[5] * (pays - 1) + one for one in rest]).length == 0
     assert shared_prefix(learner, [[5] * 100]).length == 0
-    with using(Fast(prefix_cache=False)):
+    with switched(Fast(prefix_cache=False)):
         assert shared_prefix(learner, [[5] * pays + one for one in rest]).length == 0
 
 

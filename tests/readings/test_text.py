@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from tarazu.data.item import Prediction
 from tarazu.errors import BadInput
-from tarazu.models.fast import Fast, using
+from tarazu.models.fast import Fast, switched
 from tarazu.models.learner import Batch, Learner
 from tarazu.readings import text
 from tarazu.readings._reading import IGNORED, Asking, Decode, collate
@@ -199,7 +199,7 @@ def test_every_way_of_asking_is_answered_alike_fast_and_slow(
     expected = answered(learner, asking)
     slow = Fast(packed=False, prefix_cache=False, own_greedy=False)
     for choice in (slow, Fast(prefix_cache=False)):
-        with using(choice):
+        with switched(choice):
             found = answered(learner, asking)
         for one, other in zip(expected, found, strict=True):
             assert one.scores == pytest.approx(other.scores, abs=1e-4)

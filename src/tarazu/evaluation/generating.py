@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tarazu.evaluation.packing import batches, row, tree
 from tarazu.evaluation.scoring import hidden_of_row, left_padded, row_budget
-from tarazu.models.fast import fast
+from tarazu.models.fast import switches
 from tarazu.models.learner import Learner
 from tarazu.models.prefix import Prefix, RowCache, Span, can_share, shared_prefix
 
@@ -55,7 +55,7 @@ def generate(
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
     texts = [""] * len(prompts)
     config = _config(learner, tokenizer, max_new_tokens, temperature, top_p)
-    on = fast()
+    on = switches()
     prefix = None
     if prompts and temperature == 0 and on.packed and on.own_greedy and can_share(learner):
         prefix = shared_prefix(learner, prompts)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tarazu.evaluation.packing import Row, Tree, batches, row, tree
-from tarazu.models.fast import fast
+from tarazu.models.fast import switches
 from tarazu.models.learner import Learner
 from tarazu.models.prefix import Prefix, RowCache, can_share, shared_prefix
 
@@ -57,7 +57,7 @@ def score_continuations(
         return []
     scores: list[list[float]] = [[] for _ in prompts]
     done = 0
-    if fast().packed and can_share(learner):
+    if switches().packed and can_share(learner):
         found = _packed(learner, prompts, continuations, batch_size)
     else:
         found = _padded(learner, prompts, continuations, pad_id, batch_size)

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
-from tarazu.models.fast import fast
+from tarazu.models.fast import switches
+from tarazu.models.fast.attention import NAME
 from tarazu.models.learner import Learner
 
 Tokens = Sequence[int]
@@ -178,7 +179,7 @@ def can_share(learner: Learner) -> bool:
     layers = DynamicCache(config=config).layers
     return (
         learner.info.architecture in ARCHITECTURES
-        and config._attn_implementation == "sdpa"
+        and config._attn_implementation in ("sdpa", NAME)
         and len(layers) == learner.info.layers
         and all(type(layer) is DynamicLayer for layer in layers)
     )
@@ -203,7 +204,7 @@ def shared_prefix(learner: Learner, prompts: Sequence[Tokens]) -> Prefix:
         learner: A decoder for which `can_share` holds.
         prompts: Tokens of each prompt; not empty.
     """
-    tokens = shared_length(prompts) if fast().prefix_cache else 0
+    tokens = shared_length(prompts) if switches().prefix_cache else 0
     virtual = learner.prompt.virtual_tokens if learner.prompt is not None else 0
     if (len(prompts) - 1) * (tokens + virtual) < WORTHWHILE:
         tokens = 0

@@ -193,16 +193,16 @@ def check_fast_answers_are_the_same(case: Case) -> None:
     """Every optimisation can be switched off, and the answers stay (scores up to rounding)."""
     from dataclasses import fields, replace
 
-    from tarazu.models.fast import Fast, fast, using
+    from tarazu.models.fast import Fast, switched, switches
 
     learner = load(case)
     if case.method.trains:
         train(case, learner)  # a new adapter changes nothing yet
     expected = answer(case, learner)
     names = [field.name for field in fields(Fast)]
-    slower = [replace(fast(), **{name: False}) for name in names]
+    slower = [replace(switches(), **{name: False}) for name in names]
     for choice in (*slower, Fast(**dict.fromkeys(names, False))):
-        with using(choice):
+        with switched(choice):
             found = answer(case, learner)
         for one, other in zip(expected, found, strict=True):
             assert one.raw == other.raw, f"{choice}: {one.raw!r} becomes {other.raw!r}"
