@@ -9,6 +9,7 @@ import torch
 from transformers import GenerationConfig
 
 from tarazu.evaluation.generating import generate
+from tarazu.models.fast import Fast, switched
 from tarazu.models.learner import Learner
 from tarazu.models.load import load_tokenizer
 from tarazu.readings import text
@@ -20,53 +21,104 @@ from tarazu.work import examples
 Tiny = Callable[[TinyKind], Path]
 Load = Callable[..., Learner]
 PROMPTS = [[300, 301, 302, 303, 304, 305], [310, 311], [320, 321, 322], [330]]
+SHARED = [*range(340, 365)]
+PATHS = [Fast(), Fast(prefix_cache=False), Fast(own_greedy=False)]
 
 
-def continued(learner: Learner, tokenizer: Any, **settings: Any) -> list[str]:
+def continued(
+    learner: Learner, tokenizer: Any, prompts: list[list[int]] = PROMPTS, **settings: Any
+) -> list[str]:
     given = {"max_new_tokens": 6, "temperature": 0.0, "top_p": 1.0, "seed": 0, "batch_size": 4}
-    return generate(learner, PROMPTS, tokenizer=tokenizer, **{**given, **settings})
+    return generate(learner, prompts, tokenizer=tokenizer, **{**given, **settings})
 
 
 @torch.no_grad()
-def greedy(learner: Learner, tokenizer: Any, length: int) -> list[str]:
+def greedy_tokens(
+    learner: Learner, end: int, length: int, prompts: list[list[int]]
+) -> list[list[int]]:
     """Take the most probable token again and again, one prompt at a time, without a cache."""
-    texts = []
-    for prompt in PROMPTS:
+    said = []
+    for prompt in prompts:
         ids = list(prompt)
         while len(ids) < len(prompt) + length:
             row = torch.tensor([ids])
             states = learner.hidden(row, torch.ones_like(row))
             ids.append(int(learner.vocabulary_logits(states[:, -1]).argmax()))
-            if ids[-1] == tokenizer.eos_token_id:
+            if ids[-1] == end:
                 break
-        texts.append(tokenizer.decode(ids[len(prompt) :], skip_special_tokens=True))
-    return texts
+        said.append(ids[len(prompt) :])
+    return said
 
 
+def greedy(
+    learner: Learner, tokenizer: Any, length: int, prompts: list[list[int]] = PROMPTS
+) -> list[str]:
+    said = greedy_tokens(learner, tokenizer.eos_token_id, length, prompts)
+    return [tokenizer.decode(tokens, skip_special_tokens=True) for tokens in said]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=["fast", "no prefix", "transformers"])
 @pytest.mark.parametrize("method", [None, "p-tuning", "lora"])
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
 def test_t11_batches_continue_as_single_prompts_do(
-    load: Load, tiny: Tiny, kind: TinyKind, method: str | None
+    load: Load, tiny: Tiny, kind: TinyKind, method: str | None, path: Fast
 ) -> None:
     learner = load(kind, "text", method=method).eval()
     tokenizer = load_tokenizer(tiny(kind))
-    expected = greedy(learner, tokenizer, 6)
-    assert len(set(expected)) > 1
-    for size in (1, 3, 16):
-        assert continued(learner, tokenizer, batch_size=size) == expected
+    shared = [SHARED + prompt for prompt in PROMPTS]
+    for prompts in (PROMPTS, shared, [SHARED], [SHARED, *shared[1:]]):
+        expected = greedy(learner, tokenizer, 6, prompts)
+        assert len(set(expected)) > len(prompts) // 2
+        for size in (1, 3, 16):
+            with switched(path):
+                assert continued(learner, tokenizer, prompts, batch_size=size) == expected
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("path", PATHS, ids=["fast", "no prefix", "transformers"])
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
-def test_generation_stops_at_the_end_token(load: Load, tiny: Tiny, kind: TinyKind) -> None:
+def test_generation_stops_at_the_end_token(
+    load: Load, tiny: Tiny, kind: TinyKind, path: Fast
+) -> None:
     learner = load(kind, "text")
     tokenizer = load_tokenizer(tiny(kind))
     said = greedy(learner, tokenizer, 1)
     # Make the first token that is said the end of the text: nothing follows it.
     first = tokenizer(said[1], add_special_tokens=False)["input_ids"][0]
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(first)
-    assert continued(learner, tokenizer)[1] == tokenizer.decode([first])
+    with switched(path):
+        assert continued(learner, tokenizer)[1] == tokenizer.decode([first])
     assert len(greedy(learner, tokenizer, 6)[2]) > len(said[2])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_rows_leave_their_batch_when_their_answer_ends(
+    load: Load, tiny: Tiny, kind: TinyKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = load(kind, "text")
+    tokenizer = load_tokenizer(tiny(kind))
+    prompts = [[*SHARED, first, second] for first in range(300, 306) for second in (310, 311)]
+    tokens = greedy_tokens(learner, -1, 8, prompts)
+    # The end is a token that answers reach at different places.
+    said = sorted({token for row in tokens for token in row})
+    end = max(said, key=lambda t: len({row.index(t) for row in tokens if t in row}))
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
+    expected = greedy(learner, tokenizer, 8, prompts)
+    lengths = [row.index(end) + 1 if end in row else 8 for row in tokens]
+    assert len(set(lengths)) >= 2
+    rows = []
+    original = Learner.hidden
+
+    def noted(self: Learner, ids: torch.Tensor, *inputs: Any, **more: Any) -> torch.Tensor:
+        rows.append(len(ids))
+        return original(self, ids, *inputs, **more)
+
+    monkeypatch.setattr(Learner, "hidden", noted)
+    assert continued(learner, tokenizer, prompts, max_new_tokens=8, batch_size=12) == expected
+    # First the prefix and all prompts in a row, then for each token those that say another.
+    steps = range(1, max(lengths))
+    assert rows == [1, 1] + [sum(length > step for length in lengths) for step in steps]
 
 
 def test_t17_the_models_own_sampling_plays_no_part(load: Load, tiny: Tiny) -> None:

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tarazu.data.item import Item
 from tarazu.errors import BadInput
+from tarazu.readings import prompts
 from tarazu.readings._reading import IGNORED, Asking
 from tarazu.readings.prompts import CONTENT_FREE, content_free, encode_prompts, prompt_text
 from tarazu.readings.text import encode
@@ -42,6 +43,25 @@ def test_t2_answer_tokens_are_the_difference_of_two_encodings(
         whole = asking.tokenizer(text, add_special_tokens=not asking.chat)["input_ids"]
         assert encoded.prompt + tokens == whole
         assert asking.tokenizer.decode(tokens).strip() == word
+
+
+def test_t37_tokenizers_are_given_few_items_at_a_time(
+    tiny: Tiny, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = ask(tiny("llama"))
+    items = nli_items(7)
+    expected = encode_prompts(items, [WORDS] * 7, asking, room=0)
+    sizes = []
+
+    def noted(texts: list[str], **settings: Any) -> Any:
+        sizes.append(len(texts))
+        return asking.tokenizer(texts, **settings)
+
+    noted.eos_token_id = asking.tokenizer.eos_token_id  # type: ignore[attr-defined]
+    monkeypatch.setattr(prompts, "AT_ONCE", 3)
+    found = encode_prompts(items, [WORDS] * 7, replace(asking, tokenizer=noted), room=0)
+    assert found == expected
+    assert sizes == [3, 9, 3, 9, 1, 3]
 
 
 def test_t13_tokens_that_merge_across_the_boundary_belong_to_the_answer(

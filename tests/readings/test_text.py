@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 from tarazu.data.item import Prediction
 from tarazu.errors import BadInput
+from tarazu.models.fast import Fast, switched
 from tarazu.models.learner import Batch, Learner
 from tarazu.readings import text
 from tarazu.readings._reading import IGNORED, Asking, Decode, collate
@@ -169,6 +171,73 @@ def test_t11_t35_answers_do_not_depend_on_the_batch_size(
             assert replace(one, scores=()) == replace(many, scores=())
     if answer == "generate":
         assert len({prediction.raw for prediction in found[1]}) > 1
+
+
+def demonstrations(how: str) -> dict[str, Any]:
+    """Return no demonstrations, the same for all items, or others for each."""
+    pool = nli_items(9, seed=4)
+    return {
+        "none": {},
+        "fixed": {"demonstrations": lambda item: pool[:2]},
+        "similar": {"demonstrations": lambda item: [pool[int(item.id[-1])]], "fixed": False},
+    }[how]
+
+
+@pytest.mark.parametrize("answer", ["score", "generate"])
+@pytest.mark.parametrize("shots", ["none", "fixed", "similar"])
+@pytest.mark.parametrize(
+    ("kind", "method"), [("llama", None), ("llama-chat", None), ("gpt2", "p-tuning")]
+)
+def test_every_way_of_asking_is_answered_alike_fast_and_slow(
+    load: Load, tiny: Tiny, ask: Ask, kind: TinyKind, method: str | None, shots: str, answer: str
+) -> None:
+    learner = load(kind, "text", method=method)
+    chat = kind == "llama-chat"
+    asking = ask(
+        tiny(kind), answer=answer, chat=chat, label_score="calibrated", **demonstrations(shots)
+    )
+    expected = answered(learner, asking)
+    slow = Fast(packed=False, prefix_cache=False, own_greedy=False)
+    for choice in (slow, Fast(prefix_cache=False)):
+        with switched(choice):
+            found = answered(learner, asking)
+        for one, other in zip(expected, found, strict=True):
+            assert one.scores == pytest.approx(other.scores, abs=1e-4)
+            assert replace(one, scores=()) == replace(other, scores=())
+
+
+@pytest.mark.parametrize("kind", ["llama", "llama-chat"])
+def test_instructions_and_fixed_demonstrations_are_computed_once(
+    load: Load, tiny: Tiny, ask: Ask, kind: TinyKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = load(kind, "text")
+    shapes = []
+    original = Learner.hidden
+
+    def noted(self: Learner, ids: torch.Tensor, *inputs: Any, **more: Any) -> torch.Tensor:
+        shapes.append(tuple(ids.shape))
+        return original(self, ids, *inputs, **more)
+
+    monkeypatch.setattr(Learner, "hidden", noted)
+    told = {}
+    for shots in ("none", "fixed", "similar"):
+        asking = ask(tiny(kind), chat=kind == "llama-chat", **demonstrations(shots))
+        prompts = encode_prompts(nli_items(9), [()] * 9, asking, room=0)
+        shapes.clear()
+        answered(learner, asking)
+        told[shots] = shapes[0]
+        assert all(len(one.prompt) > shapes[0][1] for one in prompts)
+    head = asking.tokenizer.apply_chat_template if asking.chat else None
+    instruction = asking.task.instruction(asking.template)
+    first = (
+        head([{"role": "system", "content": instruction}], tokenize=False) if head else instruction
+    )
+    shortest = len(asking.tokenizer(first, add_special_tokens=not asking.chat)["input_ids"])
+    # Not to the token: what follows may begin alike in all prompts, and tokens may merge.
+    assert told["none"][0] == told["fixed"][0] == 1
+    assert shortest - 1 <= told["none"][1] <= shortest + 12
+    assert told["similar"][1] <= told["none"][1] + 1
+    assert told["fixed"][1] > told["none"][1] + 30
 
 
 def test_t17_text_that_is_no_answer_is_none_and_never_a_class(

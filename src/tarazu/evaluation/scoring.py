@@ -1,21 +1,33 @@
 """Scoring given continuations of a prompt: how probable is each of them?
 
-The prompt is computed once per item; its key/value cache then serves all continuations.
+What all prompts begin with is computed once. Then prompts go through the model side by side in one
+row, each with its continuations (see `packing`); a model that cannot be asked so has its prompts
+padded, and their key/value cache serves all continuations.
 
 Shapes: b items, c continuations per item, t tokens of the longest continuation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tarazu.evaluation.packing import Row, Tree, batches, row, tree
+from tarazu.models.fast import switches
 from tarazu.models.learner import Learner
+from tarazu.models.prefix import Prefix, RowCache, can_share, shared_prefix
 
 Tokens = Sequence[int]
+Scored = Iterator[tuple[list[int], Tensor]]
+"""Which prompts were scored, and their scores [b, c]."""
+
+# Tokens of a packed row. On a CPU larger ones gain nothing: attention over what a token does not
+# see grows with the row, and activations leave the processor's cache.
+CPU_BUDGET = 512
+BUDGET = 2048
 
 
 @torch.no_grad()
@@ -35,24 +47,98 @@ def score_continuations(
         prompts: Tokens of each prompt; not empty.
         continuations: For each prompt, the continuations to score, equally many for all.
         pad_id: Token that fills.
-        batch_size: Prompts per forward pass.
+        batch_size: Most prompts per forward pass.
         tick: Called with prompts done and all.
 
     Returns:
         For each prompt, one score per continuation.
     """
-    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
+    if not prompts:
+        return []
     scores: list[list[float]] = [[] for _ in prompts]
+    done = 0
+    if switches().packed and can_share(learner):
+        found = _packed(learner, prompts, continuations, batch_size)
+    else:
+        found = _padded(learner, prompts, continuations, pad_id, batch_size)
+    for rows, values in found:
+        for index, several in zip(rows, values.tolist(), strict=True):
+            scores[index] = several
+        done += len(rows)
+        tick(done, len(prompts))
+    return scores
+
+
+def _packed(
+    learner: Learner,
+    prompts: Sequence[Tokens],
+    continuations: Sequence[Sequence[Tokens]],
+    batch_size: int,
+) -> Scored:
+    prefix = shared_prefix(learner, prompts)
+    # A tree is made when its turn comes: memory does not grow with the number of prompts.
+    sizes = [
+        len(prompt) - prefix.tokens + sum(len(tokens) - 1 for tokens in many)
+        for prompt, many in zip(prompts, continuations, strict=True)
+    ]
+    for rows in batches(sizes, row_budget(learner), batch_size):
+        trees = [tree(prompts[i][prefix.tokens :], continuations[i]) for i in rows]
+        with learner.compute():
+            yield rows, _score_row(learner, trees, prefix).view(len(rows), -1)
+
+
+def _score_row(learner: Learner, trees: Sequence[Tree], prefix: Prefix) -> Tensor:
+    """Score the continuations of all trees, [b·c]."""
+    device = next(learner.parameters()).device
+    packed = row(trees, prefix.length)
+    cache = prefix.open(packed.ids.shape[1]) if prefix.length else None
+    logits = learner.vocabulary_logits(hidden_of_row(learner, packed, cache))
+    read = packed.read.to(device)
+    picked = logits[read, packed.targets.to(device)] - logits.logsumexp(dim=-1)[read]
+    scores = picked.new_zeros(sum(len(one.targets) for one in trees))
+    return scores.index_add(0, packed.owners.to(device), picked)
+
+
+def row_budget(learner: Learner) -> int:
+    """Return how many tokens should share a packed row."""
+    return CPU_BUDGET if next(learner.parameters()).device.type == "cpu" else BUDGET
+
+
+def hidden_of_row(learner: Learner, packed: Row, cache: RowCache | None) -> Tensor:
+    """Return the states of a packed row that are read, [r, h].
+
+    Args:
+        learner: A decoder.
+        packed: The row.
+        cache: Filled with the prefix; None without one.
+    """
+    device = next(learner.parameters()).device
+    states = learner.hidden(
+        packed.ids.to(device),
+        packed.mask.to(device),
+        cache=cache,
+        positions=packed.positions.to(device),
+    )
+    return states[0, packed.states.to(device)]
+
+
+def _padded(
+    learner: Learner,
+    prompts: Sequence[Tokens],
+    continuations: Sequence[Sequence[Tokens]],
+    pad_id: int,
+    batch_size: int,
+) -> Scored:
+    order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         with learner.compute():
-            batch = _score_batch(
-                learner, [prompts[i] for i in rows], [continuations[i] for i in rows], pad_id
+            yield (
+                rows,
+                _score_batch(
+                    learner, [prompts[i] for i in rows], [continuations[i] for i in rows], pad_id
+                ),
             )
-        for row, values in zip(rows, batch.tolist(), strict=True):
-            scores[row] = values
-        tick(min(start + batch_size, len(order)), len(order))
-    return scores
 
 
 def _score_batch(
@@ -94,14 +180,14 @@ def left_padded(rows: list[Tokens], pad_id: int, device: torch.device) -> tuple[
     width = max(map(len, rows))
     ids = torch.full((len(rows), width), pad_id, device=device)
     mask = torch.zeros_like(ids)
-    for index, row in enumerate(rows):
-        ids[index, width - len(row) :] = torch.tensor(list(row), device=device)
-        mask[index, width - len(row) :] = 1
+    for index, tokens in enumerate(rows):
+        ids[index, width - len(tokens) :] = torch.tensor(list(tokens), device=device)
+        mask[index, width - len(tokens) :] = 1
     return ids, mask
 
 
 def _right_padded(rows: list[Tokens], width: int, device: torch.device) -> Tensor:
     ids = torch.full((len(rows), width), -1, device=device)
-    for index, row in enumerate(rows):
-        ids[index, : len(row)] = torch.tensor(list(row), device=device)
+    for index, tokens in enumerate(rows):
+        ids[index, : len(tokens)] = torch.tensor(list(tokens), device=device)
     return ids

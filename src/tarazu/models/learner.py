@@ -86,15 +86,18 @@ class Learner(nn.Module):
         attention_mask: Tensor,
         token_type_ids: Tensor | None = None,
         cache: Any = None,
+        positions: Tensor | None = None,
     ) -> Tensor:
         """Return the last layer's hidden states [b, s, h], virtual tokens left out.
 
         Args:
             input_ids: [b, s].
             attention_mask: [b, s]; with a filled cache [b, cached + s], where cached counts
-                virtual tokens too.
+                virtual tokens too. With `positions` [b, 1, s, cached + s]: what each token sees.
             token_type_ids: [b, s] for encoders that tell two texts apart.
             cache: A `transformers` cache, filled in place.
+            positions: [b, s] for a decoder, when the mask does not tell them; virtual tokens are
+                in the cache.
         """
         fresh = cache is None or cache.get_seq_length() == 0
         virtual = self.prompt.virtual_tokens if self.prompt is not None and fresh else 0
@@ -105,9 +108,11 @@ class Learner(nn.Module):
         if token_type_ids is not None:
             inputs["token_type_ids"] = self.widen(token_type_ids, 0) if virtual else token_type_ids
         if self.info.kind == "decoder":
-            # Counting real tokens makes padding on any side harmless (trap T11).
-            positions = (attention_mask.cumsum(dim=-1) - 1).clamp(min=0)
-            inputs["position_ids"] = positions[:, -(input_ids.shape[1] + virtual) :]
+            if positions is None:
+                # Counting real tokens makes padding on any side harmless (trap T11).
+                positions = (attention_mask.cumsum(dim=-1) - 1).clamp(min=0)
+                positions = positions[:, -(input_ids.shape[1] + virtual) :]
+            inputs["position_ids"] = positions
             inputs["use_cache"] = cache is not None
             inputs["past_key_values"] = cache
         states: Tensor = self.trunk(attention_mask=attention_mask, **inputs).last_hidden_state

@@ -15,6 +15,7 @@ from tarazu.data.item import Item
 from tarazu.errors import bad
 from tarazu.readings._reading import Asking
 
+AT_ONCE = 256  # a tokenizer keeps much beside the tokens: items that it is given at a time
 CONTENT_FREE = "N/A"  # Zhao et al. 2021, "Calibrate Before Use", section 5
 
 
@@ -112,8 +113,11 @@ def encode_prompts(
     Raises:
         BadInput: A prompt is too long even without its context.
     """
-    prompts = [prompt_text(item, asking) for item in items]
-    encoded = _encode_all(prompts, answers, asking)
+    encoded: list[Encoded] = []
+    for start in range(0, len(items), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        prompts = [prompt_text(item, asking) for item in items[some]]
+        encoded += _encode_all(prompts, answers[some], asking)
     for index, one in enumerate(encoded):
         if (over := _length(one, room) - asking.max_length) > 0:
             encoded[index] = _cut(items[index], answers[index], asking, room, over)
@@ -128,7 +132,7 @@ def _length(encoded: Encoded, room: int) -> int:
 def _encode_all(
     prompts: Sequence[str], answers: Sequence[Sequence[str]], asking: Asking
 ) -> list[Encoded]:
-    prompt_ids = _token_ids(prompts, asking) if prompts else []
+    prompt_ids = _token_ids(prompts, asking)
     joined = [
         prompt + answer_text(words, asking)
         for prompt, asked in zip(prompts, answers, strict=True)

@@ -23,12 +23,19 @@ class Fast:
         dropout: Masks from 16 random bits per number, on the CPU.
         low_rank: One pass for an adapter's update, on the CPU.
         norm: Root-mean-square normalisation in few steps, on the CPU in fp32.
+        packed: Prompts are scored side by side in one row, each with all its continuations.
+        prefix_cache: What all prompts of a call begin with is computed once.
+        own_greedy: Greedy answers come from a loop of our own, which rows leave at their end;
+            it reads packed prompts.
     """
 
     attention: bool = True
     dropout: bool = True
     low_rank: bool = True
     norm: bool = True
+    packed: bool = True
+    prefix_cache: bool = True
+    own_greedy: bool = True
 
 
 _switched: ContextVar[Fast | None] = ContextVar("_switched", default=None)
