@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tarazu.evaluation.split_scoring import score_above_trunk
 from tarazu.models.learner import Learner
 
 Tokens = Sequence[int]
@@ -41,6 +42,10 @@ def score_continuations(
     Returns:
         For each prompt, one score per continuation.
     """
+    if learner.frozen is not None:
+        return score_above_trunk(
+            learner, learner.frozen, prompts, continuations, batch_size=batch_size, tick=tick
+        )
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
     scores: list[list[float]] = [[] for _ in prompts]
     for start in range(0, len(order), batch_size):
