@@ -12,7 +12,7 @@ import torch
 
 from tarazu import catalog, runner, work
 from tarazu.data.item import Item
-from tarazu.models.fast import Fast
+from tarazu.models.fast import Fast, switched
 from tarazu.models.states import Shelves
 from tarazu.models.trained import FILE
 from tarazu.record.spec import DataSpec, ModelSpec, RunSpec, Setting
@@ -43,7 +43,7 @@ def ask(tiny: Callable[[TinyKind], Path], tmp_path: Path) -> Ask:
     ) -> Request:
         method, task, folder = catalog.find_method("last-k"), catalog.find_task("multinli"), None
         folder, data = tiny(kind), data or splits()
-        fields = {n: more.pop(n) for n in ("fast", "shelves") if n in more}
+        fields = {"shelves": more.pop("shelves", None)}
         defaults = {n: d.value for n, d in method.defaults(tiny_info(folder), task).items()}
         values = method.knobs(k=k).model_dump(mode="json") | defaults | TRAINING | more
         told = {
@@ -67,9 +67,10 @@ def do(request: Request) -> Work:
     return perform(request, tell=lambda progress: None)
 
 
-def result(request: Request) -> tuple[Any, ...]:
+def result(request: Request, fast: Fast = Fast()) -> tuple[Any, ...]:  # noqa: B008 - it is frozen
     """Return losses, metrics, kept epoch, answers with their scores, and the trained weights."""
-    done = do(request)
+    with switched(fast):
+        done = do(request)
     weights = (request.scratch / "artifacts" / FILE).read_bytes()
     return done.epochs, done.selected_epoch, done.predictions, weights
 
@@ -104,12 +105,12 @@ def test_a_run_is_to_the_bit_the_same_whether_states_are_kept_or_computed_again(
     ask: Ask, tmp_path: Path, kind: TinyKind, k: int
 ) -> None:
     kept = result(ask(kind, k))
-    assert result(ask(kind, k, fast=RECOMPUTED)) == kept
+    assert result(ask(kind, k), RECOMPUTED) == kept
     tight = Shelves(tmp_path / "learnt", tmp_path / "tests", disk=2**20, memory=20_000)
     assert result(ask(kind, k, shelves=tight)) == kept
     assert len(list(tight.learnt.rglob("states.bin"))) > 1  # memory ran over
     assert result(ask(kind, k, shelves=tight)) == kept  # all out of the first run's files
-    whole = result(ask(kind, k, fast=WHOLE))
+    whole = result(ask(kind, k), WHOLE)
     for one, other in zip(kept[0], whole[0], strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, abs=1e-4)
         assert one.validation_loss == pytest.approx(other.validation_loss, abs=1e-4)
@@ -178,7 +179,9 @@ def test_states_that_fit_nowhere_are_not_begun_with_and_the_record_says_so(
     ask: Ask, tmp_path: Path
 ) -> None:
     small = Shelves(tmp_path / "learnt", tmp_path / "tests", disk=10_000, memory=10_000)
-    done, whole = do(ask("bert", shelves=small)), do(ask("bert", fast=WHOLE))
+    done = do(ask("bert", shelves=small))
+    with switched(WHOLE):
+        whole = do(ask("bert"))
     (event,) = done.events
     assert (event.kind, "needs more room than compute.trunk_disk" in event.message) == (
         "trunk",
@@ -231,8 +234,8 @@ def test_a_model_that_cannot_be_split_is_run_whole_and_the_record_says_so(
     assert ("trunk", "the frozen layers of tiny run in every epoch: it is odd") in [
         (event.kind, event.message) for event in events(done, request)
     ]
-    whole = ask("bert", fast=WHOLE)
-    again = do(whole)
+    with switched(WHOLE):
+        again = do(ask("bert"))
     assert (done.epochs, done.predictions) == (again.epochs, again.predictions)
     assert again.events == []
 

@@ -21,7 +21,7 @@ from tarazu.catalog import find_method, resolve_task
 from tarazu.data.item import Item, Prediction
 from tarazu.methods._method import Demonstrations, FitContext, Method, Variant
 from tarazu.models.count import count_parameters
-from tarazu.models.fast import Fast, fast, using
+from tarazu.models.fast import switches
 from tarazu.models.frozen import split_trunk
 from tarazu.models.info import ModelInfo
 from tarazu.models.learner import Learner
@@ -55,7 +55,6 @@ class Request:
         show_text: Whether the record may hold text of the data set.
         stage: A trial of tuning answers the validation items, a final run the tests.
         shelves: Where runs share what a frozen trunk computed; without, each computes it.
-        fast: Which optimisations are on.
     """
 
     spec: RunSpec
@@ -66,7 +65,6 @@ class Request:
     show_text: bool
     stage: Literal["trial", "final"] = "final"
     shelves: Shelves | None = None
-    fast: Fast = field(default_factory=Fast)
 
     @property
     def asked(self) -> dict[str, list[Item]]:
@@ -139,8 +137,7 @@ def perform(request: Request, *, tell: Tell) -> Work:
     _prepare(request)
     if request.info is None:
         return _without_model(request, tell)
-    with using(request.fast):
-        return _Neural(request, tell).run()
+    return _Neural(request, tell).run()
 
 
 def answer_variant(request: Request, variant: Variant, *, tell: Tell) -> Work:
@@ -152,8 +149,7 @@ def answer_variant(request: Request, variant: Variant, *, tell: Tell) -> Work:
         tell: Hears the progress.
     """
     _prepare(request)
-    with using(request.fast):
-        return _Neural(request, tell).answer_merged(variant)
+    return _Neural(request, tell).answer_merged(variant)
 
 
 def _prepare(request: Request) -> None:
@@ -246,7 +242,7 @@ class _Neural:
 
     def _split_trunk(self, learner: Learner, work: Work) -> None:
         """Let a frozen trunk run once per sequence, and say so when it cannot."""
-        if not fast().split_trunk:
+        if not switches().split_trunk:
             return
         spec = self.request.spec
         identity = {
@@ -255,7 +251,9 @@ class _Neural:
             "environment": environment(spec.device, spec.dtype, spec.threads).hash,
         }
         with self.meters.phase("load"):
-            reason = split_trunk(learner, identity, self.request.shelves, keep=fast().trunk_cache)
+            reason = split_trunk(
+                learner, identity, self.request.shelves, keep=switches().trunk_cache
+            )
         if reason is not None:
             self._runs_whole(work, reason)
 
@@ -271,7 +269,7 @@ class _Neural:
         fits = learner.frozen.expect(
             (batch["input_ids"][0], batch.get("token_type_ids", [None])[0]) for batch in batches
         )
-        if not fits and fast().trunk_cache:
+        if not fits and switches().trunk_cache:
             learner.frozen = None
             self._runs_whole(work, "what they compute needs more room than compute.trunk_disk")
 

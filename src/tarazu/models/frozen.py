@@ -18,13 +18,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from tarazu.models.fast import switches
 from tarazu.models.states import Shelves, States
 
 if TYPE_CHECKING:
@@ -357,6 +358,7 @@ def split_trunk(
         "dtype": learner.precision.dtype,
         "device": learner.precision.device,
         "threads": learner.precision.threads,
+        "fast": asdict(switches()),
         "processor": torch.backends.cpu.get_cpu_capability(),
         "trunk": fingerprint(learner),
     }

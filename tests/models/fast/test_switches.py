@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tarazu.models.fast import Fast, switched, switches
 from tarazu.models.learner import Learner
 from tarazu.testing.tiny import TINY_KINDS, TinyKind
 
-OFF = Fast(attention=False, dropout=False, low_rank=False, norm=False)
+OFF = Fast(**{field.name: False for field in fields(Fast)})
 
 
 def test_all_is_on_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,12 +23,18 @@ class Fast:
         dropout: Masks from 16 random bits per number, on the CPU.
         low_rank: One pass for an adapter's update, on the CPU.
         norm: Root-mean-square normalisation in few steps, on the CPU in fp32.
+        split_trunk: Frozen layers run over fixed groups of sequences, and training batches start
+            above them (`tarazu.models.frozen`).
+        trunk_cache: What frozen layers computed is kept. Without, it is computed whenever it is
+            needed: equal to the last bit.
     """
 
     attention: bool = True
     dropout: bool = True
     low_rank: bool = True
     norm: bool = True
+    split_trunk: bool = True
+    trunk_cache: bool = True
 
 
 _switched: ContextVar[Fast | None] = ContextVar("_switched", default=None)
