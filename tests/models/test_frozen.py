@@ -184,6 +184,19 @@ def test_states_of_an_expected_sequence_hang_on_no_batch(
         assert torch.equal(seen[0][row], seen[2][row])
 
 
+def test_states_computed_with_other_company_are_other_states(load: Load, tmp_path: Path) -> None:
+    shared = Shelves(tmp_path / "learnt", None, disk=2**20)
+    ids, mask = batch()
+    computed = []
+    for rows in ([0, 1, 2], [0, 1], [2, 1, 0]):
+        frozen = split(frozen_up_to(load("bert", "classes"), 1), shelves=shared)
+        frozen.expect(rows_of(ids[rows], mask[rows]))
+        frozen.hidden(ids[:1], mask[:1])
+        frozen.states.flush()
+        computed.append(frozen.states.spent.sequences)
+    assert computed == [3, 2, 0]
+
+
 def test_sequences_of_like_length_are_computed_together_and_long_ones_alone(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
