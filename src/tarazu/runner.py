@@ -179,7 +179,7 @@ def _flips(before: Sequence[Prediction], after: Sequence[Prediction]) -> int:
 
 def events(work: Work, request: Request) -> list[Event]:
     """Say aloud what a reader of the table must know (traps T4, T31)."""
-    said = []
+    said = list(work.events)
     groups: dict[tuple[str, str], set[str | None]] = {}
     for prediction in work.predictions:
         groups.setdefault((prediction.split, prediction.variant), set()).add(prediction.predicted)

@@ -23,6 +23,7 @@ from tarazu.models.cards import find_card
 from tarazu.models.config import info_from_config
 from tarazu.models.info import ModelInfo
 from tarazu.models.source import LocalModel, describe, fetch
+from tarazu.models.states import Shelves, shelves
 from tarazu.record.key import content_key
 from tarazu.record.ledger import Ledger
 from tarazu.record.progress import Listener, Silent
@@ -106,7 +107,9 @@ def run_study(
         store.write_data_notes(hashes, splits.notes, splits.leakage.to_json())
         ledger = Ledger(store.folder, listener.note)
         ledger.bring_together({hashes[name] for name in splits.tests})
-        records = _run_all(study, entries, specs, models, splits, store, ledger, listener)
+        with shelves(study.spec.compute) as shared:
+            told = (splits, store, ledger, listener, shared)
+            records = _run_all(study, entries, specs, models, *told)
     failed = sum(r.status == "failed" and r.stage == "final" for r in records)
     return StudyResult(store.folder, records, failed)
 
@@ -268,8 +271,9 @@ def _run_all(
     store: Store,
     ledger: Ledger,
     listener: Listener,
+    shared: Shelves | None,
 ) -> list[RunRecord]:
-    make = partial(_make, study, models, splits, store, ledger, listener)
+    make = partial(_make, study, models, splits, store, ledger, listener, shared)
     infos = {name: model.info for name, model in models.items()}
     if study.spec.tuning is not None:
         return Stage(study, entries, specs, infos, splits, store, listener, make).run()
@@ -286,6 +290,7 @@ def _make(
     store: Store,
     ledger: Ledger,
     listener: Listener,
+    shared: Shelves | None,
     job: Job,
     index: int,
 ) -> RunRecord:
@@ -296,7 +301,7 @@ def _make(
         record = store.adopt(found, job.spec, **parts)
     else:
         listener.started(index)
-        record = _run_one(study, job, models, splits, store, ledger, listener, index)
+        record = _run_one(study, job, models, splits, store, ledger, listener, shared, index)
     listener.finished(index, record)
     return record
 
@@ -313,6 +318,7 @@ def _run_one(
     store: Store,
     ledger: Ledger,
     listener: Listener,
+    shared: Shelves | None,
     index: int,
 ) -> RunRecord:
     spec, trial = job.spec, job.trial is not None
@@ -329,6 +335,7 @@ def _run_one(
             scratch=Path(scratch),
             show_text=study.spec.report.text == "full",
             stage="trial" if trial else "final",
+            shelves=shared.for_trial() if trial and shared else shared,
         )
         outcome = run(request, tell=lambda progress: listener.progress(index, progress))
         ledger.count(outcome.record)  # first: no result can be seen that was not counted

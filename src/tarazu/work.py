@@ -7,7 +7,8 @@ ones they are.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -20,16 +21,20 @@ from tarazu.catalog import find_method, resolve_task
 from tarazu.data.item import Item, Prediction
 from tarazu.methods._method import Demonstrations, FitContext, Method, Variant
 from tarazu.models.count import count_parameters
+from tarazu.models.fast import switches
+from tarazu.models.frozen import split_trunk
 from tarazu.models.info import ModelInfo
 from tarazu.models.learner import Learner
 from tarazu.models.load import empty_learner, load_learner, load_tokenizer
 from tarazu.models.precision import Precision
+from tarazu.models.states import Shelves
 from tarazu.models.trained import save_trained
 from tarazu.processes import Tell
 from tarazu.readings import find_reading
 from tarazu.readings._reading import Asking, Feature, Reading, collate
+from tarazu.record.environment import environment
 from tarazu.record.progress import Progress
-from tarazu.record.record import Epoch, Parameters, Phase
+from tarazu.record.record import Epoch, Event, Parameters, Phase
 from tarazu.record.spec import RunSpec
 from tarazu.splits import Splits
 from tarazu.tasks._task import Task
@@ -49,6 +54,7 @@ class Request:
         scratch: Empty folder for artifacts and merged models.
         show_text: Whether the record may hold text of the data set.
         stage: A trial of tuning answers the validation items, a final run the tests.
+        shelves: Where runs share what a frozen trunk computed; without, each computes it.
     """
 
     spec: RunSpec
@@ -58,6 +64,7 @@ class Request:
     scratch: Path
     show_text: bool
     stage: Literal["trial", "final"] = "final"
+    shelves: Shelves | None = None
 
     @property
     def asked(self) -> dict[str, list[Item]]:
@@ -100,6 +107,7 @@ class Work:
         selected_epoch: The epoch whose weights answered.
         prompt: What the record keeps of the prompt.
         variants: Merged models to be evaluated in processes of their own.
+        events: What a reader of the record must know.
     """
 
     predictions: list[Prediction]
@@ -109,6 +117,7 @@ class Work:
     selected_epoch: int | None = None
     prompt: dict[str, Any] = field(default_factory=dict)
     variants: list[Variant] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
 
 def seed_everything(seed: int) -> None:
@@ -218,6 +227,7 @@ class _Neural:
             raise RuntimeError(f"planned to train {parameters}, but {trained} numbers are trained")
         work = Work([], self.meters.phases, parameters)
         if self.method.trains:
+            self._split_trunk(learner, work)
             self._train(learner, asking, work)
         work.predictions = self._answer_all(
             learner, asking, "main" if not self.method.variants else "adapter"
@@ -229,6 +239,49 @@ class _Neural:
         if self.method.trains and self.request.stage == "final":
             self._save(learner, work)
         return work
+
+    def _split_trunk(self, learner: Learner, work: Work) -> None:
+        """Let a frozen trunk run once per sequence, and say so when it cannot."""
+        if not switches().split_trunk:
+            return
+        spec = self.request.spec
+        identity = {
+            "files": spec.model_files,
+            "four_bit": self.method.four_bit,
+            "environment": environment(spec.device, spec.dtype, spec.threads).hash,
+        }
+        with self.meters.phase("load"):
+            reason = split_trunk(
+                learner, identity, self.request.shelves, keep=switches().trunk_cache
+            )
+        if reason is not None:
+            self._runs_whole(work, reason)
+
+    def _runs_whole(self, work: Work, reason: str) -> None:
+        message = f"the frozen layers of {self.info.name} run in every epoch: {reason}"
+        work.events.append(Event(kind="trunk", message=message))
+
+    def _expect(self, learner: Learner, train: Examples, work: Work) -> None:
+        """Settle which training items go through the trunk together, whatever batches follow."""
+        if learner.frozen is None:
+            return
+        batches = (train.collate([row]) for row in range(len(train.lengths)))
+        fits = learner.frozen.expect(
+            (batch["input_ids"][0], batch.get("token_type_ids", [None])[0]) for batch in batches
+        )
+        if not fits and switches().trunk_cache:
+            learner.frozen = None
+            self._runs_whole(work, "what they compute needs more room than compute.trunk_disk")
+
+    @contextmanager
+    def _phase(self, name: str, learner: Learner) -> Iterator[Phase]:
+        """Measure a phase, and what other runs did for it."""
+        spent = learner.frozen.states.spent if learner.frozen is not None else None
+        before = spent.shared if spent is not None else 0.0
+        with self.meters.phase(name) as phase:
+            yield phase
+        if spent is not None:
+            phase.shared += spent.shared - before
 
     def answer_merged(self, variant: Variant) -> Work:
         with self.meters.phase("load"):
@@ -283,17 +336,21 @@ class _Neural:
         with self.meters.phase("tokenise"):
             train = self._examples(splits.train, asking)
             validation = self._examples(splits.validation, asking) if splits.validation else None
+        self._expect(learner, train, work)
         watch = Watch(step=self._step)
         if self.request.stage == "final":  # a trial answers all of them in the end
             watch = Watch(self._step, lambda: self._validation_metrics(learner, asking))
         # Dropout and shuffling start from the seed, however much was drawn while building.
         seed_everything(self.request.spec.seed)
-        with self.meters.phase("train") as phase:
+        with self._phase("train", learner) as phase:
             result = fit(learner, self.reading.loss, train, validation, self._plan(), watch)
             phase.tokens = result.tokens
+            if learner.frozen is not None:
+                learner.frozen.states.flush()
         # Validation after each epoch has its own phase; its time is not training.
         if "validate" in self.meters.phases:
             phase.seconds -= self.meters.phases["validate"].seconds
+            phase.shared -= self.meters.phases["validate"].shared
         work.epochs = [_epoch(one) for one in result.epochs]
         work.selected_epoch = result.selected
 
@@ -325,7 +382,7 @@ class _Neural:
             return {}
         # Whatever is drawn here must not change what training draws next.
         state = torch.get_rng_state()
-        with self.meters.phase("validate"):
+        with self._phase("validate", learner):
             answers = self._answer(learner, items, asking, "validate")
         torch.set_rng_state(state)
         names = list(self.task.metric_names)
@@ -348,11 +405,17 @@ class _Neural:
             learner.prompt.freeze()
         predictions: list[Prediction] = []
         for split, items in self.request.asked.items():
-            with self.meters.phase("evaluate") as phase:
+            with self._phase("evaluate", learner) as phase, self._of_asked(learner):
                 answers = self._answer(learner, items, asking, "evaluate")
                 phase.tokens += sum(answer.prompt_tokens for answer in answers)
             predictions += scored(answers, items, self.task, split, variant)
         return predictions
+
+    def _of_asked(self, learner: Learner) -> AbstractContextManager[None]:
+        """Keep the states of test items where no trial looks (trap T30)."""
+        if learner.frozen is None:
+            return nullcontext()
+        return learner.frozen.states.of("learnt" if self.request.stage == "trial" else "tests")
 
     def _save(self, learner: Learner, work: Work) -> None:
         save_trained(learner, self.request.scratch / "artifacts")

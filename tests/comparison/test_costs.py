@@ -31,6 +31,16 @@ def test_a_merged_form_is_timed_where_it_answers(make):
     assert found.evaluate_tokens_per_second == pytest.approx(25.0)
 
 
+def test_what_another_run_had_computed_counts_as_if_computed_here(make):
+    alone = {"evaluate": Phase(seconds=10.0, tokens=100)}
+    shared = {"evaluate": Phase(seconds=2.0, shared=8.0, tokens=100)}
+    for runs in ([make(seed=0, measured=alone)], [make(seed=0, measured=shared)]):
+        (found,) = costs(runs)
+        assert found.seconds == {"evaluate": 10.0}
+        assert found.seconds_per_thousand == pytest.approx(20.0)
+        assert found.evaluate_tokens_per_second == pytest.approx(10.0)
+
+
 def test_tokens_per_second_over_all_seeds(make):
     runs = [
         make(seed=0, measured={"train": Phase(seconds=10.0, tokens=1000)}),

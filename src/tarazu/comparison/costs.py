@@ -49,7 +49,8 @@ class Costs:
         entry: The entry's id.
         model: Its model.
         seconds: Mean over seeds by step: ``load``, ``tune`` (all trials together), ``train``
-            (tokenising and validation included), ``evaluate``, ``merge``.
+            (tokenising and validation included), ``evaluate``, ``merge``. What a run read from
+            another one's cache counts as if it had computed it; trials count as they were.
         train_tokens_per_second: Tokens that training read, padding left out; None without training.
         evaluate_tokens_per_second: Tokens that answering read.
         seconds_per_thousand: Seconds to answer a thousand items, loading left out.
@@ -105,7 +106,7 @@ def _costs(runs: Sequence[RunRecord], tuning: float) -> Costs:
     first = runs[0]
     steps = [_by_step(run) for run in runs]
     seconds = {
-        step: fmean(sum(phase.seconds for phase in run.get(step, ())) for run in steps)
+        step: fmean(sum(phase.alone for phase in run.get(step, ())) for run in steps)
         for step in _STEPS
     }
     answered = _answered(first)
@@ -143,7 +144,7 @@ def _answered(run: RunRecord) -> int:
 
 def _speed(runs: Iterable[RunRecord], phase: str) -> float | None:
     found = [run.measured[phase] for run in runs if phase in run.measured]
-    seconds = sum(one.seconds for one in found)
+    seconds = sum(one.alone for one in found)
     tokens = sum(one.tokens for one in found)
     return tokens / seconds if seconds and tokens else None
 

@@ -326,7 +326,7 @@ def _metrics(results: list[VariantResult]) -> dict[str, Spread]:
 def _mean_seconds(runs: list[RunRecord]) -> dict[str, float]:
     names = dict.fromkeys(name for run in runs for name in run.measured)
     return {
-        name: sum(run.measured[name].seconds for run in runs if name in run.measured) / len(runs)
+        name: sum(run.measured[name].alone for run in runs if name in run.measured) / len(runs)
         for name in names
     }
 

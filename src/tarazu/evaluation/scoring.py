@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tarazu.evaluation.packing import Row, Tree, batches, row, tree
+from tarazu.evaluation.split_scoring import score_above_trunk
 from tarazu.models.fast import switches
 from tarazu.models.learner import Learner
 from tarazu.models.prefix import Prefix, RowCache, can_share, shared_prefix
@@ -55,6 +56,10 @@ def score_continuations(
     """
     if not prompts:
         return []
+    if learner.frozen is not None:
+        return score_above_trunk(
+            learner, learner.frozen, prompts, continuations, batch_size=batch_size, tick=tick
+        )
     scores: list[list[float]] = [[] for _ in prompts]
     done = 0
     if switches().packed and can_share(learner):

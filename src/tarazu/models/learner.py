@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from tarazu.models.info import ModelInfo
 from tarazu.models.precision import Precision
 from tarazu.models.soft_prompt import SoftPrompt
+
+if TYPE_CHECKING:
+    from tarazu.models.frozen import FrozenTrunk
 
 Batch = dict[str, Tensor]
 
@@ -46,6 +49,7 @@ class Learner(nn.Module):
         self.head = head
         self.prompt: SoftPrompt | None = None
         self.precision = precision
+        self.frozen: FrozenTrunk | None = None
         # The peft wrapper shares the body's modules; as a submodule it would list them twice.
         self._adapter: list[Any] = []
 
@@ -99,6 +103,18 @@ class Learner(nn.Module):
             positions: [b, s] for a decoder, when the mask does not tell them; virtual tokens are
                 in the cache.
         """
+        if self.frozen is not None and cache is None:
+            return self.frozen.hidden(input_ids, attention_mask, token_type_ids)
+        return self.run(input_ids, attention_mask, token_type_ids, cache)
+
+    def run(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor | None = None,
+        cache: Any = None,
+    ) -> Tensor:
+        """Return what `hidden` does by one forward pass through all layers."""
         fresh = cache is None or cache.get_seq_length() == 0
         virtual = self.prompt.virtual_tokens if self.prompt is not None and fresh else 0
         inputs: dict[str, Any] = {"input_ids": input_ids}
@@ -162,6 +178,11 @@ class Learner(nn.Module):
             for block in trained:
                 block.train()
         return self
+
+    def frozen_layers(self) -> int:
+        """Return how many layers lie below everything that is trained; 0 without whole ones."""
+        above = self._above_frozen_trunk()
+        return 0 if above is None else len(self.blocks()) - len(above)
 
     def _above_frozen_trunk(self) -> list[nn.Module] | None:
         """Return the layers from the lowest trained one up; None when no whole layer is below it.

@@ -91,6 +91,13 @@ class Phase(_Part):
     """Peak resident memory of the process in bytes."""
     allocated: int = 0
     reserved: int = 0
+    shared: float = 0.0
+    """Seconds that other runs took for what this one read from their cache instead."""
+
+    @property
+    def alone(self) -> float:
+        """Seconds that the phase takes where no other run has done part of its work."""
+        return self.seconds + self.shared
 
 
 class Input(_Part):

@@ -152,6 +152,11 @@ class ComputeSpec(Spec):
     """One fixed batch composition, so that a score does not depend on it."""
     jobs: Literal[1] = 1
     """Runs at a time."""
+    trunk_memory: int = Field(default=256, ge=0)
+    """MiB of memory in which a run keeps what its frozen layers computed; the rest goes to disk."""
+    trunk_disk: int | None = Field(default=None, ge=0)
+    """MiB of disk, below the folder of models, in which runs share what their frozen layers
+    computed while the study runs. Default: a quarter of what is free."""
 
 
 class ComparisonSpec(Spec):

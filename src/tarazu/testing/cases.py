@@ -100,6 +100,8 @@ def load(case: Case, *, seed: int = 0, dtype: str = "float32") -> Learner:
     """
     import torch
 
+    from tarazu.models.fast import switches
+    from tarazu.models.frozen import split_trunk
     from tarazu.models.load import load_learner
     from tarazu.models.precision import Precision
 
@@ -114,6 +116,9 @@ def load(case: Case, *, seed: int = 0, dtype: str = "float32") -> Learner:
     )
     case.method.attach(learner, case.knobs)
     learner.settle()
+    if case.method.trains and switches().split_trunk:
+        reason = split_trunk(learner, {})
+        assert reason is None, reason
     return learner
 
 

@@ -27,6 +27,10 @@ class Fast:
         prefix_cache: What all prompts of a call begin with is computed once.
         own_greedy: Greedy answers come from a loop of our own, which rows leave at their end;
             it reads packed prompts.
+        split_trunk: Frozen layers run over fixed groups of sequences, and training batches start
+            above them (`tarazu.models.frozen`).
+        trunk_cache: What frozen layers computed is kept. Without, it is computed whenever it is
+            needed: equal to the last bit.
     """
 
     attention: bool = True
@@ -36,6 +40,8 @@ class Fast:
     packed: bool = True
     prefix_cache: bool = True
     own_greedy: bool = True
+    split_trunk: bool = True
+    trunk_cache: bool = True
 
 
 _switched: ContextVar[Fast | None] = ContextVar("_switched", default=None)
