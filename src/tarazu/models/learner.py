@@ -103,9 +103,9 @@ class Learner(nn.Module):
             positions: [b, s] for a decoder, when the mask does not tell them; virtual tokens are
                 in the cache.
         """
-        if self.frozen is not None and cache is None:
+        if self.frozen is not None and cache is None and positions is None:
             return self.frozen.hidden(input_ids, attention_mask, token_type_ids)
-        return self.run(input_ids, attention_mask, token_type_ids, cache)
+        return self.run(input_ids, attention_mask, token_type_ids, cache, positions)
 
     def run(
         self,
@@ -113,6 +113,7 @@ class Learner(nn.Module):
         attention_mask: Tensor,
         token_type_ids: Tensor | None = None,
         cache: Any = None,
+        positions: Tensor | None = None,
     ) -> Tensor:
         """Return what `hidden` does by one forward pass through all layers."""
         fresh = cache is None or cache.get_seq_length() == 0
