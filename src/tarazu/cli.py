@@ -99,8 +99,14 @@ def run(
         list[str] | None, typer.Option("--only", metavar="ENTRY", help="Run this entry only.")
     ] = None,
     overrides: Overrides = None,
+    checkpoint_every: Annotated[
+        float,
+        typer.Option(
+            metavar="MINUTES", help="Training time between two checkpoints, at least. 0: always."
+        ),
+    ] = 1.0,
 ) -> None:
-    """Run a study and show its table. Finished runs are skipped."""
+    """Run a study and show its table. Finished runs are skipped, stopped ones go on."""
     from rich.console import Console
 
     from tarazu.report.api import results_of
@@ -111,7 +117,12 @@ def run(
     # Progress goes to standard error, so that the table can be piped.
     with ProgressView(Console(stderr=True)) as view:
         result = run_study(
-            study, out=out, only=only or [], overrides=overrides or [], listener=view
+            study,
+            out=out,
+            only=only or [],
+            overrides=overrides or [],
+            listener=view,
+            checkpoint_every=checkpoint_every,
         )
     _print_table(results_of(result.folder, result.records))
     complain(f"Records: {result.folder}")

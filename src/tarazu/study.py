@@ -7,10 +7,9 @@
 
 from __future__ import annotations
 
-import tempfile
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +22,22 @@ from tarazu.models.cards import find_card
 from tarazu.models.config import info_from_config
 from tarazu.models.info import ModelInfo
 from tarazu.models.source import LocalModel, describe, fetch
-from tarazu.models.states import Shelves, shelves
+from tarazu.models.states import shelves
 from tarazu.record.key import content_key
 from tarazu.record.ledger import Ledger
 from tarazu.record.progress import Listener, Silent
-from tarazu.record.record import Event, Parameters, RunRecord
+from tarazu.record.record import Parameters, RunRecord
 from tarazu.record.spec import ModelSpec, RunSpec, Setting
 from tarazu.record.store import Store
 from tarazu.report.data_card import DataCard, Example, Lengths, OverlapCard, SplitCard
 from tarazu.report.explanation import Explanation
-from tarazu.runner import run
 from tarazu.splits import Splits, load_splits
 from tarazu.study_file import Entry, Study, load_study, read_knobs
 from tarazu.tasks._task import Task
 from tarazu.text import Language
-from tarazu.tuning.search import UNTUNED_EVENT, Job
+from tarazu.tuning.search import Job
 from tarazu.tuning.stage import Stage, planned
-from tarazu.work import Request
+from tarazu.workshop import Workshop
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,9 @@ def run_study(
     only: Sequence[str] = (),
     overrides: Sequence[str] = (),
     listener: Listener | None = None,
+    checkpoint_every: float = 1.0,
 ) -> StudyResult:
-    """Run a study; finished runs are skipped.
+    """Run a study; finished runs are skipped, and a run that was stopped goes on where it was.
 
     Args:
         path: The study file.
@@ -79,6 +78,8 @@ def run_study(
         only: Ids or keys of the entries to run; all by default.
         overrides: ``a.b=c`` assignments over the file.
         listener: Hears what happens.
+        checkpoint_every: Minutes of training between two checkpoints, at least; more where writing
+            one takes so long that it would cost two hundredths of the time. 0: after every update.
 
     Returns:
         The records, in the order of the plan.
@@ -86,6 +87,8 @@ def run_study(
     Raises:
         BadInput: Something in the study cannot be used; nothing was run.
     """
+    if not 0 <= checkpoint_every < math.inf:
+        raise bad("--checkpoint-every", "must be a number of minutes, at least 0", checkpoint_every)
     listener = listener or Silent()
     study = load_study(path, overrides)
     entries = _selected(study.entries, only)
@@ -108,8 +111,10 @@ def run_study(
         ledger = Ledger(store.folder, listener.note)
         ledger.bring_together({hashes[name] for name in splits.tests})
         with shelves(study.spec.compute) as shared:
-            told = (splits, store, ledger, listener, shared)
-            records = _run_all(study, entries, specs, models, *told)
+            workshop = Workshop(
+                study, models, splits, store, ledger, listener, shared, 60 * checkpoint_every
+            )
+            records = _run_all(workshop, entries, specs)
     failed = sum(r.status == "failed" and r.stage == "final" for r in records)
     return StudyResult(store.folder, records, failed)
 
@@ -263,93 +268,20 @@ def plan(
 
 
 def _run_all(
-    study: Study,
-    entries: Sequence[Entry],
-    specs: Sequence[RunSpec],
-    models: Mapping[str, LocalModel],
-    splits: Splits,
-    store: Store,
-    ledger: Ledger,
-    listener: Listener,
-    shared: Shelves | None,
+    workshop: Workshop, entries: Sequence[Entry], specs: Sequence[RunSpec]
 ) -> list[RunRecord]:
-    make = partial(_make, study, models, splits, store, ledger, listener, shared)
-    infos = {name: model.info for name, model in models.items()}
+    study, splits, store = workshop.study, workshop.splits, workshop.store
+    listener = workshop.listener
+    infos = {name: model.info for name, model in workshop.models.items()}
     if study.spec.tuning is not None:
-        return Stage(study, entries, specs, infos, splits, store, listener, make).run()
+        stage = Stage(study, entries, specs, infos, splits, store, listener, workshop.make)
+        records = stage.run()
+        workshop.forget_trials(records)
+        return records
     listener.planned(
         [planned(spec, store.find(content_key(spec)) is not None, splits, infos) for spec in specs]
     )
-    return [make(Job(spec), index) for index, spec in enumerate(specs)]
-
-
-def _make(
-    study: Study,
-    models: Mapping[str, LocalModel],
-    splits: Splits,
-    store: Store,
-    ledger: Ledger,
-    listener: Listener,
-    shared: Shelves | None,
-    job: Job,
-    index: int,
-) -> RunRecord:
-    """Make a run that is not yet finished; another entry may have made the same one."""
-    found = store.find(content_key(job.spec), settled=job.trial is not None)
-    if found is not None:
-        parts = {"trial": job.trial, "tuned": job.tuned, "events": _events(found, job)}
-        record = store.adopt(found, job.spec, **parts)
-    else:
-        listener.started(index)
-        record = _run_one(study, job, models, splits, store, ledger, listener, shared, index)
-    listener.finished(index, record)
-    return record
-
-
-def _events(record: RunRecord, job: Job) -> list[Event]:
-    return [*(event for event in record.events if event.kind != UNTUNED_EVENT), *job.events]
-
-
-def _run_one(
-    study: Study,
-    job: Job,
-    models: Mapping[str, LocalModel],
-    splits: Splits,
-    store: Store,
-    ledger: Ledger,
-    listener: Listener,
-    shared: Shelves | None,
-    index: int,
-) -> RunRecord:
-    spec, trial = job.spec, job.trial is not None
-    model = models[spec.model] if spec.model is not None else None
-    sized = splits.at_size(spec.train_rows)
-    # The output folder holds the test items, too: a trial gets a folder elsewhere.
-    place = None if trial else store.folder
-    with tempfile.TemporaryDirectory(dir=place, prefix=".tmp-") as scratch:
-        request = Request(
-            spec=spec,
-            folder=model.path if model else None,
-            info=model.info if model else None,
-            splits=Splits(sized.train, sized.validation, {}) if trial else sized,
-            scratch=Path(scratch),
-            show_text=study.spec.report.text == "full",
-            stage="trial" if trial else "final",
-            shelves=shared.for_trial() if trial and shared else shared,
-        )
-        outcome = run(request, tell=lambda progress: listener.progress(index, progress))
-        ledger.count(outcome.record)  # first: no result can be seen that was not counted
-        artifacts = Path(scratch) / "artifacts"
-        told = {"trial": job.trial, "tuned": job.tuned, "events": _events(outcome.record, job)}
-        record = store.write_record(
-            outcome.record.model_copy(update=told),
-            outcome.predictions,
-            artifacts if artifacts.is_dir() else None,
-        )
-    if outcome.details:
-        log = store.run_folder(record) / "error.log"
-        log.write_text(outcome.details, encoding="utf-8")
-    return record
+    return [workshop.make(Job(spec), index) for index, spec in enumerate(specs)]
 
 
 def describe_data(path: str | Path, overrides: Sequence[str] = ()) -> DataCard:

@@ -38,6 +38,7 @@ from tarazu.record.record import Epoch, Event, Parameters, Phase
 from tarazu.record.spec import RunSpec
 from tarazu.splits import Splits
 from tarazu.tasks._task import Task
+from tarazu.training.checkpoint import Checkpoints
 from tarazu.training.loop import EpochResult, Examples, Plan, Watch, fit
 from tarazu.training.meter import Meters
 
@@ -55,6 +56,7 @@ class Request:
         show_text: Whether the record may hold text of the data set.
         stage: A trial of tuning answers the validation items, a final run the tests.
         shelves: Where runs share what a frozen trunk computed; without, each computes it.
+        checkpoints: Where its training goes on if it was stopped; without, it starts anew.
     """
 
     spec: RunSpec
@@ -65,6 +67,7 @@ class Request:
     show_text: bool
     stage: Literal["trial", "final"] = "final"
     shelves: Shelves | None = None
+    checkpoints: Checkpoints | None = None
 
     @property
     def asked(self) -> dict[str, list[Item]]:
@@ -337,13 +340,25 @@ class _Neural:
             train = self._examples(splits.train, asking)
             validation = self._examples(splits.validation, asking) if splits.validation else None
         self._expect(learner, train, work)
-        watch = Watch(step=self._step)
+
+        def note(message: str) -> None:
+            work.events.append(Event(kind="checkpoint", message=message))
+
+        watch = Watch(self._step, note=note)
         if self.request.stage == "final":  # a trial answers all of them in the end
-            watch = Watch(self._step, lambda: self._validation_metrics(learner, asking))
+            watch = replace(watch, metrics=lambda: self._validation_metrics(learner, asking))
         # Dropout and shuffling start from the seed, however much was drawn while building.
         seed_everything(self.request.spec.seed)
         with self._phase("train", learner) as phase:
-            result = fit(learner, self.reading.loss, train, validation, self._plan(), watch)
+            result = fit(
+                learner,
+                self.reading.loss,
+                train,
+                validation,
+                self._plan(),
+                watch,
+                self.request.checkpoints,
+            )
             phase.tokens = result.tokens
             if learner.frozen is not None:
                 learner.frozen.states.flush()
@@ -351,6 +366,7 @@ class _Neural:
         if "validate" in self.meters.phases:
             phase.seconds -= self.meters.phases["validate"].seconds
             phase.shared -= self.meters.phases["validate"].shared
+        phase.seconds += result.before
         work.epochs = [_epoch(one) for one in result.epochs]
         work.selected_epoch = result.selected
 

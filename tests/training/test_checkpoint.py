@@ -71,6 +71,7 @@ def train(load: Callable[..., Learner], data: Callable[..., Any]) -> Callable[..
         *,
         die_at: int = 0,
         plan: Plan = PLAN,
+        note: Callable[[str], None] = lambda message: None,
     ) -> tuple[Fit, dict[str, Tensor], list[int]]:
         loss, rows, held_out = data(kind)
         learner = load(kind, "classes" if kind == "bert" else "text", method=method)
@@ -82,7 +83,7 @@ def train(load: Callable[..., Learner], data: Callable[..., Any]) -> Callable[..
             seen.append(done)
 
         torch.manual_seed(11)
-        result = fit(learner, loss, rows, held_out, plan, Watch(step=step), checkpoints)
+        result = fit(learner, loss, rows, held_out, plan, Watch(step=step, note=note), checkpoints)
         weights = {name: p.detach().clone() for name, p in learner.named_trained()}
         return result, weights, seen
 
@@ -175,9 +176,7 @@ def test_a_corrupted_checkpoint_is_named_and_the_one_before_is_used(
         train("bert", "lora", always(tmp_path), die_at=7)
     corrupt(tmp_path, how)
     heard: list[str] = []
-    checkpoints = always(tmp_path)
-    checkpoints.note = heard.append
-    again = train("bert", "lora", checkpoints)
+    again = train("bert", "lora", always(tmp_path), note=heard.append)
     assert again[2][0] == 6
     assert len(heard) == 1
     assert "checkpoint 000000006 cannot be used" in heard[0]

@@ -17,6 +17,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tarazu.record.disk import sync
-from tarazu.record.key import canonical_json, sha256_file, sha256_text
+from tarazu.record.environment import environment
+from tarazu.record.key import canonical_json, content_key, sha256_file, sha256_text
+from tarazu.record.spec import RunSpec
 
 _TENSORS, _STATE = "tensors.safetensors", "state.json"
 _TEMPORARY = ".tmp-"
@@ -59,13 +62,11 @@ class Checkpoints:
             computes it.
         every: Seconds of training between two checkpoints, at least. They stand further apart when
             writing one takes more than two hundredths of that. 0 writes one after every update.
-        note: Hears of checkpoints that cannot be used.
     """
 
     folder: Path
     made_by: str
     every: float = 60.0
-    note: Callable[[str], None] = lambda message: None
     _last: float = field(default_factory=time.monotonic)
     _cost: float = 0.0
 
@@ -105,19 +106,20 @@ class Checkpoints:
         self._last = time.monotonic()
         self._cost = self._last - start
 
-    def latest(self, at_most: int) -> State | None:
+    def latest(
+        self, at_most: int, note: Callable[[str], None] = lambda message: None
+    ) -> State | None:
         """Return the newest checkpoint that is whole; None when there is none.
 
         Args:
             at_most: Updates that it may have made.
+            note: Hears of checkpoints that cannot be used.
         """
         for place in self._newest_first():
             try:
                 state = self._read(place)
             except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-                self.note(
-                    f"checkpoint {place.name} cannot be used ({error}); taking an earlier one"
-                )
+                note(f"checkpoint {place.name} cannot be used: {error}")
                 continue
             if state is not None and state.done <= at_most:
                 return state
@@ -141,3 +143,20 @@ class Checkpoints:
     def clear(self) -> None:
         """Remove all: the run is done."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):  # other runs have some, or there never were any
+            self.folder.parent.rmdir()
+
+
+def checkpoints_for(spec: RunSpec, parent: Path, every: float) -> Checkpoints:
+    """Return where a run leaves its checkpoints.
+
+    A trial that is stopped early and its continuation are one training, so they share a place.
+
+    Args:
+        spec: The run.
+        parent: Holds the checkpoints of all runs.
+        every: Seconds between two of them, at least.
+    """
+    key = content_key(spec.model_copy(update={"share": 1.0}))
+    versions = environment(spec.device, spec.dtype, spec.threads).hash
+    return Checkpoints(parent / key[:32], f"{key} {versions}", every)

@@ -88,10 +88,12 @@ class Watch:
     Attributes:
         step: Updates done and all, epoch, loss of the update.
         metrics: Computes validation metrics after an epoch.
+        note: Checkpoints that cannot be used.
     """
 
     step: Callable[[int, int, int, float], None] = lambda done, total, epoch, loss: None
     metrics: Callable[[], dict[str, float]] = dict
+    note: Callable[[str], None] = lambda message: None
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,9 @@ class _Training:
             self.total, self.terms = self.total + value, self.terms + count
             self.tokens += sum(self.train.lengths[i] for i in self.batch)
             self.watch.step(self.done, self.stop, epoch, value / max(count, 1))
-            if self.checkpoints is not None and (self.done == self.stop or self.checkpoints.due()):
+            # Where a trial is stopped early, its continuation begins.
+            cut = self.done == self.stop and plan.share < 1
+            if self.checkpoints is not None and (cut or self.checkpoints.due()):
                 self.checkpoints.save(self._state())
 
     def _close(self, epoch: int) -> None:
@@ -220,7 +224,10 @@ class _Training:
             else None
         )
         mean = self.total / max(self.terms, 1)
-        self.results.append(EpochResult(epoch, mean, held_out, self.watch.metrics()))
+        start = time.perf_counter()
+        metrics = self.watch.metrics()
+        self.start += time.perf_counter() - start  # whoever watches measures that
+        self.results.append(EpochResult(epoch, mean, held_out, metrics))
         self.keeper.offer(self.results[-1])
         self.in_epoch, self.total, self.terms = 0, 0.0, 0
 
@@ -247,7 +254,9 @@ class _Training:
 
     def _take_up(self) -> None:
         """Go on from the last checkpoint, if there is one."""
-        state = self.checkpoints.latest(self.stop) if self.checkpoints is not None else None
+        if self.checkpoints is None:
+            return
+        state = self.checkpoints.latest(self.stop, self.watch.note)
         if state is None:
             return
         values, tensors = state.values, dict(state.tensors)
