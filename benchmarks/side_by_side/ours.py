@@ -1,0 +1,198 @@
+"""tarazu's side of a pair: one process, one job, one line of JSON.
+
+    python benchmarks/side_by_side/ours.py job.json
+
+The clock of training starts where tarazu says that training begins and stops at the last update;
+what tarazu may do in phases of its own besides (a cache, say) is added to it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tarazu.data.item import Item, Prediction
+from tarazu.models.source import fetch
+from tarazu.record.progress import Progress, Silent
+from tarazu.record.record import Phase, RunRecord
+from tarazu.record.spec import RunSpec
+from tarazu.splits import Splits, load_splits
+from tarazu.study import plan, run_study
+from tarazu.study_file import Study, load_study
+from tarazu.training.meter import peak_resident
+
+# Phases that the peers' clocks do not cover either. "train" is taken from the clock below.
+UNCOUNTED = frozenset({"load", "tokenise", "train", "validate", "evaluate", "merge"})
+
+
+class Unavailable(Exception):
+    """The side cannot do this work; the message says why."""
+
+
+def switch_off_optimisations() -> None:
+    """Make this process compute without tarazu's optimisations: the peer ``own-unoptimised``.
+
+    This is the one place where the benchmark knows how that is done.
+
+    Raises:
+        Unavailable: There is nothing to switch off, so the comparison would be of equals.
+    """
+    try:
+        from tarazu.models.fast import Fast  # noqa: F401
+    except ModuleNotFoundError:
+        raise Unavailable("tarazu has no switch for its optimisations (tarazu.models.fast)") from (
+            None
+        )
+    raise Unavailable("the benchmark is not yet wired to tarazu.models.fast")
+
+
+class Clock(Silent):
+    """Hears progress and notes the seconds from the begin of training to its last update."""
+
+    def __init__(self) -> None:
+        self.start = math.nan
+        self.last = math.nan
+        self.updates = 0
+        self.seconds = 0.0
+        self.records: list[RunRecord] = []
+
+    def __call__(self, progress: Progress) -> None:
+        """Note an update."""
+        if progress.phase == "train":
+            now = time.perf_counter()
+            if progress.done == 0:
+                self.start = now
+            else:
+                self.last = now
+                self.updates = progress.done
+
+    def stop(self) -> float:
+        """Return the seconds since the begin of training, and add them to those of earlier runs."""
+        taken = self.last - self.start
+        self.seconds += taken
+        return taken
+
+    def progress(self, index: int, progress: Progress) -> None:
+        """Hear a run of a study."""
+        self(progress)
+
+    def finished(self, index: int, record: RunRecord) -> None:
+        """Keep a run's record, and its time."""
+        if record.status != "done":
+            raise SystemExit(f"{record.entry}, seed {record.seed}: {record.error}")
+        if record.epochs:
+            self.stop()
+            self.seconds += besides(record.measured)
+        self.records.append(record)
+
+
+def besides(phases: dict[str, Phase]) -> float:
+    """Return the seconds of phases that are neither known nor a peer's to leave out."""
+    return sum(phase.seconds for name, phase in phases.items() if name not in UNCOUNTED)
+
+
+def perform_one(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
+    """Make one run after a warm-up batch: kinds ``train`` and ``score``."""
+    from tarazu.work import Request, perform
+
+    study = load_study(job["study"])
+    splits = load_splits(study.spec.data, study.task, study.base)
+    warm_data = study.spec.data.model_copy(update={"train": "warm.jsonl"})
+    warm = load_splits(warm_data, study.task, study.base).train
+    (held_out,) = splits.tests.values()
+    spec, folder, info = _run_of(study, splits, job)
+
+    def request(train: Sequence[Item], asked: Sequence[Item]) -> Request:
+        # A trial: trained, answering its validation items, nothing saved, as with the peers.
+        mine = Splits(list(train), list(asked), {})
+        return Request(spec, folder, info, mine, scratch, show_text=False, stage="trial")
+
+    perform(request(warm if job["kind"] == "train" else splits.train, warm), tell=Clock())
+    clock = Clock()
+    work = perform(request(splits.train, held_out), tell=clock)
+    scoring = job["kind"] == "score"
+    seconds = work.phases["evaluate"].seconds if scoring else clock.stop() + besides(work.phases)
+    return {
+        "seconds": seconds,
+        "examples": len(held_out) if scoring else spec.settings["epochs"].value * len(splits.train),
+        "updates": clock.updates,
+        "loss": _scored_loss(work.predictions, held_out, study.task.labels)
+        if scoring
+        else work.epochs[-1].validation_loss,
+        "score": {job["entry"]: _mean(work.predictions, study.task.primary_metric)},
+        "settings": spec.dtype,
+    }
+
+
+def _run_of(study: Study, splits: Splits, job: dict[str, Any]) -> tuple[RunSpec, Path, Any]:
+    (entry,) = (entry for entry in study.entries if entry.id == job["entry"])
+    assert entry.model is not None
+    model = fetch(study.spec.models[entry.model], entry.model, base=study.base, note=print)
+    (first, *_) = plan(study, [entry], {entry.model: model}, splits)
+    return replace_seed(first, job["seeds"][0]), model.path, model.info
+
+
+def replace_seed(spec: RunSpec, seed: int) -> RunSpec:
+    """Return a run with another seed."""
+    return spec.model_copy(update={"seed": seed})
+
+
+def _mean(predictions: Sequence[Prediction], metric: str) -> float:
+    return sum(one.metrics[metric] for one in predictions) / len(predictions)
+
+
+def _scored_loss(
+    predictions: Sequence[Prediction], items: Sequence[Item], labels: Sequence[str]
+) -> float:
+    """Return the mean negative log-probability of the right labels."""
+    gold = {item.id: labels.index(item.gold[0]) for item in items}
+    return -sum(one.scores[gold[one.item_id]] for one in predictions) / len(predictions)
+
+
+def run_all(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
+    """Run the whole study as a user does: kinds ``seeds`` and ``study``."""
+    clock = Clock()
+    start = time.perf_counter()
+    seeds = f"seeds={job['seeds']}"
+    result = run_study(job["study"], out=scratch / "out", overrides=[seeds], listener=clock)
+    whole = time.perf_counter() - start
+    metric = result.records[0].primary_metric
+    scores: dict[str, list[float]] = {}
+    for record in clock.records:
+        scores.setdefault(record.entry, []).append(record.variants[0].metrics[metric])
+    losses = [r.epochs[-1].validation_loss or math.nan for r in clock.records if r.epochs]
+    trained = [record for record in clock.records if record.epochs]
+    return {
+        "seconds": clock.seconds if job["kind"] == "seeds" else whole,
+        "examples": sum(r.hyperparameters["epochs"].value * r.inputs["train"].rows for r in trained),
+        "updates": clock.updates * len(trained) if job["kind"] == "seeds" else 0,
+        "loss": sum(losses) / len(losses) if job["kind"] == "seeds" else None,
+        "score": {entry: sum(values) / len(values) for entry, values in scores.items()},
+        "settings": clock.records[-1].environment.dtype,
+    }
+
+
+def main() -> None:
+    """Do the job."""
+    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    try:
+        if not job["optimised"]:
+            switch_off_optimisations()
+    except Unavailable as reason:
+        print(json.dumps({"unavailable": str(reason)}))
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        do = perform_one if job["kind"] in ("train", "score") else run_all
+        answer = do(job, Path(scratch))
+    print(json.dumps({**answer, "peak_bytes": peak_resident()}))
+
+
+if __name__ == "__main__":
+    main()
