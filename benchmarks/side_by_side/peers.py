@@ -145,8 +145,16 @@ PEERS = {
             "LLaMA-Factory, stage sft",
             "llamafactory",
             {
-                "bf16, grouped": Settings({"bf16": True, "grouped": True}, f"{_LF}; {_GROUPED}"),
-                "fp32, grouped": Settings({"bf16": False, "grouped": True}, f"{_LF}; {_GROUPED}"),
+                "bf16, checkpointing": Settings(
+                    {"bf16": True, "gradient_checkpointing": True},
+                    f"{_LF} (its example, with checkpointing by default)",
+                ),
+                "bf16, no checkpointing, grouped": Settings(
+                    {"bf16": True, "grouped": True}, f"{_LF}; {_GROUPED}"
+                ),
+                "fp32, no checkpointing, grouped": Settings(
+                    {"bf16": False, "grouped": True}, f"{_LF}; {_GROUPED}"
+                ),
             },
         ),
         Peer(
