@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import shlex
 import sys
 import tempfile
@@ -22,12 +21,10 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-import psutil
-
 from side_by_side.pairs import Pair, per_example, run_pairs
 from side_by_side.peers import PEERS, CannotInstall, Peer, Settings, python_of
 from side_by_side.prepare import prepare
-from side_by_side.results import Row, merge, missing_row, row_of, table, write_table
+from side_by_side.results import Row, machine, merge, missing_row, row_of, table, write_table
 from side_by_side.sides import Runner, Unavailable
 from side_by_side.works import QUICK, ROOT, WORKS, Side, Work
 from tarazu.record.environment import environment
@@ -79,7 +76,11 @@ def fastest(
     for number, (name, one) in enumerate(settings.items()):
         try:
             (pair,) = run_pairs(
-                1, lambda _: _NOBODY, lambda _, n=name, s=one: run(n, s), folder, f"{key}-try{number}"
+                1,
+                lambda _: _NOBODY,
+                lambda _, n=name, s=one: run(n, s),
+                folder,
+                f"{key}-try{number}",
             )
         except Unavailable as error:
             failures.append(str(error))
@@ -142,17 +143,6 @@ def must_be_same_work(work: Work, pairs: Sequence[Pair]) -> None:
             raise ValueError(f"{work.name}: {ours.examples} examples against {theirs.examples}")
         if work.kind in ("train", "seeds") and ours.updates != theirs.updates:
             raise ValueError(f"{work.name}: {ours.updates} updates against {theirs.updates}")
-
-
-def machine() -> str:
-    """Describe the processor and memory, without names of the machine."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    processor = names[0] if names else platform.processor() or platform.machine()
-    memory = psutil.virtual_memory().total / 2**30
-    threads = len(os.sched_getaffinity(0))
-    return f"{processor}, {threads} cores used, {memory:.0f} GiB, {platform.system()}"
 
 
 def _say(line: str) -> None:

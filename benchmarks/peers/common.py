@@ -53,19 +53,22 @@ def make_clock() -> Any:
     from transformers import TrainerCallback
 
     class Clock(TrainerCallback):
-        start = last = 0.0
+        start = last = cpu_start = cpu_last = 0.0
         updates = 0
 
         def on_train_begin(self, *_: Any, **__: Any) -> None:
-            self.start = time.perf_counter()
+            self.start, self.cpu_start = time.perf_counter(), time.process_time()
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            self.last = time.perf_counter()
+            self.last, self.cpu_last = time.perf_counter(), time.process_time()
             self.updates += 1
 
-        @property
-        def seconds(self) -> float:
-            return self.last - self.start
+        def told(self) -> dict[str, Any]:
+            return {
+                "seconds": self.last - self.start,
+                "cpu_seconds": self.cpu_last - self.cpu_start,
+                "updates": self.updates,
+            }
 
     return Clock()
 
@@ -127,16 +130,12 @@ def answer_loss(model: Any, rows: list[Row], bf16: bool, pad_id: int) -> float:
             logits = model(input_ids=pad(ids, pad_id), attention_mask=mask).logits[:, :-1]
         counted = labels >= 0
         chosen = logits[counted].float()
-        total += float(
-            torch.nn.functional.cross_entropy(chosen, labels[counted], reduction="sum")
-        )
+        total += float(torch.nn.functional.cross_entropy(chosen, labels[counted], reduction="sum"))
         terms += int(counted.sum())
     return total / terms
 
 
-def generate(
-    model: Any, rows: list[Row], bf16: bool, tokenizer: Any, room: int
-) -> dict[str, str]:
+def generate(model: Any, rows: list[Row], bf16: bool, tokenizer: Any, room: int) -> dict[str, str]:
     """Return a greedy answer by id."""
     import torch
 

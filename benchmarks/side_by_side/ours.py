@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,39 +56,33 @@ class Clock(Silent):
     """Hears progress and notes the seconds from the begin of training to its last update."""
 
     def __init__(self) -> None:
-        self.start = math.nan
-        self.last = math.nan
+        self.start = self.last = (math.nan, math.nan)
         self.updates = 0
         self.seconds = 0.0
         self.records: list[RunRecord] = []
 
     def __call__(self, progress: Progress) -> None:
-        """Note an update."""
+        """Note the begin of training, or an update."""
         if progress.phase == "train":
-            now = time.perf_counter()
+            self.last = (time.perf_counter(), time.process_time())
+            self.updates = progress.done
             if progress.done == 0:
-                self.start = now
-            else:
-                self.last = now
-                self.updates = progress.done
+                self.start = self.last
 
-    def stop(self) -> float:
-        """Return the seconds since the begin of training, and add them to those of earlier runs."""
-        taken = self.last - self.start
-        self.seconds += taken
-        return taken
+    def stop(self) -> tuple[float, float]:
+        """Return wall and processor seconds since the begin of training."""
+        return self.last[0] - self.start[0], self.last[1] - self.start[1]
 
     def progress(self, index: int, progress: Progress) -> None:
         """Hear a run of a study."""
         self(progress)
 
     def finished(self, index: int, record: RunRecord) -> None:
-        """Keep a run's record, and its time."""
+        """Keep a run's record, and add its time to that of the runs before."""
         if record.status != "done":
             raise SystemExit(f"{record.entry}, seed {record.seed}: {record.error}")
         if record.epochs:
-            self.stop()
-            self.seconds += besides(record.measured)
+            self.seconds += self.stop()[0] + besides(record.measured)
         self.records.append(record)
 
 
@@ -114,20 +107,26 @@ def perform_one(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
         mine = Splits(list(train), list(asked), {})
         return Request(spec, folder, info, mine, scratch, show_text=False, stage="trial")
 
-    perform(request(warm if job["kind"] == "train" else splits.train, warm), tell=Clock())
+    scoring = job["kind"] == "score"
+    perform(request(splits.train if scoring else warm, warm), tell=Clock())
     clock = Clock()
     work = perform(request(splits.train, held_out), tell=clock)
-    scoring = job["kind"] == "score"
-    seconds = work.phases["evaluate"].seconds if scoring else clock.stop() + besides(work.phases)
-    return {
-        "seconds": seconds,
-        "examples": len(held_out) if scoring else spec.settings["epochs"].value * len(splits.train),
-        "updates": clock.updates,
-        "loss": _scored_loss(work.predictions, held_out, study.task.labels)
-        if scoring
-        else work.epochs[-1].validation_loss,
+    common = {
         "score": {job["entry"]: _mean(work.predictions, study.task.primary_metric)},
         "settings": spec.dtype,
+        "updates": clock.updates,
+    }
+    if scoring:
+        loss = _scored_loss(work.predictions, held_out, study.task.labels)
+        seconds = work.phases["evaluate"].seconds
+        return {**common, "seconds": seconds, "examples": len(held_out), "loss": loss}
+    seconds, cpu_seconds = clock.stop()
+    return {
+        **common,
+        "seconds": seconds + besides(work.phases),
+        "cpu_seconds": cpu_seconds,
+        "examples": spec.settings["epochs"].value * len(splits.train),
+        "loss": work.epochs[-1].validation_loss,
     }
 
 
@@ -136,12 +135,7 @@ def _run_of(study: Study, splits: Splits, job: dict[str, Any]) -> tuple[RunSpec,
     assert entry.model is not None
     model = fetch(study.spec.models[entry.model], entry.model, base=study.base, note=print)
     (first, *_) = plan(study, [entry], {entry.model: model}, splits)
-    return replace_seed(first, job["seeds"][0]), model.path, model.info
-
-
-def replace_seed(spec: RunSpec, seed: int) -> RunSpec:
-    """Return a run with another seed."""
-    return spec.model_copy(update={"seed": seed})
+    return first.model_copy(update={"seed": job["seeds"][0]}), model.path, model.info
 
 
 def _mean(predictions: Sequence[Prediction], metric: str) -> float:
@@ -171,7 +165,9 @@ def run_all(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
     trained = [record for record in clock.records if record.epochs]
     return {
         "seconds": clock.seconds if job["kind"] == "seeds" else whole,
-        "examples": sum(r.hyperparameters["epochs"].value * r.inputs["train"].rows for r in trained),
+        "examples": sum(
+            r.hyperparameters["epochs"].value * r.inputs["train"].rows for r in trained
+        ),
         "updates": clock.updates * len(trained) if job["kind"] == "seeds" else 0,
         "loss": sum(losses) / len(losses) if job["kind"] == "seeds" else None,
         "score": {entry: sum(values) / len(values) for entry, values in scores.items()},

@@ -93,9 +93,7 @@ PEERS = {
             "transformers Trainer + peft, best documented settings",
             "trainer",
             {
-                "bf16, grouped": Settings(
-                    {"bf16": True, "grouped": True}, f"{_CPU}; {_GROUPED}"
-                ),
+                "bf16, grouped": Settings({"bf16": True, "grouped": True}, f"{_CPU}; {_GROUPED}"),
                 "bf16 with the frozen base in bf16, grouped": Settings(
                     {"bf16": True, "grouped": True, "frozen_bf16": True},
                     f"{_CPU}; https://huggingface.co/docs/peft/developer_guides/troubleshooting "

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import statistics
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from side_by_side.pairs import Pair, per_example, ratio_of
 from side_by_side.works import WORKS, Side, Work
 from tarazu.record.disk import write_synced
 
 Row = dict[str, Any]
+
+
+def machine() -> str:
+    """Describe the processor and memory, without names of the machine."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    memory = psutil.virtual_memory().total / 2**30
+    threads = len(os.sched_getaffinity(0))
+    return f"{processor}, {threads} cores used, {memory:.0f} GiB, {platform.system()}"
 
 
 def row_of(
@@ -67,6 +82,7 @@ def _summary(sides: Sequence[Side]) -> dict[str, Any]:
     losses = [side.loss for side in sides]
     return {
         "seconds_per_example": [round(per_example(side), 5) for side in sides],
+        "cpu_seconds_per_example": [round(s.cpu_seconds / s.examples, 5) for s in sides],
         "process_seconds": [round(side.process_seconds, 2) for side in sides],
         "updates": sides[0].updates,
         "loss": losses,
@@ -109,10 +125,19 @@ def table(rows: Sequence[Row]) -> str:
 def _cells(row: Row) -> list[str]:
     aim = f"{row['aim']:g} ×" if row.get("aim") else "–"
     if not row["pairs"]:
-        return [row["work"], row["peer"], "0", f"not run: {_one_line(row['reason'])}", aim, *"–" * 5]
+        return [
+            row["work"],
+            row["peer"],
+            "0",
+            f"not run: {_one_line(row['reason'])}",
+            aim,
+            *"–" * 5,
+        ]
     ours, theirs = row["ours"], row["theirs"]
     settings = f" ({theirs['settings']})" if theirs["settings"] else ""
-    scores = (", ".join(f"{_mean(v):.3f}" for v in side["score"].values()) for side in (ours, theirs))
+    scores = (
+        ", ".join(f"{_mean(v):.3f}" for v in side["score"].values()) for side in (ours, theirs)
+    )
     return [
         row["work"],
         row["peer"] + settings,

@@ -77,9 +77,7 @@ class Runner:
                 score = self._score(answer.pop("answers"))
                 if self.prepared.work.kind == "study":
                     answer["seconds"] = process_seconds
-                sides.append(
-                    (entry, replace(_side(answer, process_seconds), score={entry: score}))
-                )
+                sides.append((entry, replace(_side(answer, process_seconds), score={entry: score})))
         return replace(_sum(sides), settings=name)
 
     def _score(self, answers: Mapping[str, Any]) -> float:
@@ -131,7 +129,16 @@ class Runner:
 def _side(
     answer: Mapping[str, Any], process_seconds: float, versions: Mapping[str, str] | None = None
 ) -> Side:
-    names = ("seconds", "examples", "updates", "loss", "score", "peak_bytes", "settings")
+    names = (
+        "seconds",
+        "cpu_seconds",
+        "examples",
+        "updates",
+        "loss",
+        "score",
+        "peak_bytes",
+        "settings",
+    )
     given = {name: answer[name] for name in names if answer.get(name) is not None}
     found = versions if versions is not None else answer.get("versions", {})
     return Side(**given, process_seconds=process_seconds, versions=found)
@@ -149,6 +156,7 @@ def _sum(sides: list[tuple[str, Side]]) -> Side:
         # Prompting counts no examples: a whole study is one unit of work on both sides.
         examples=sum(side.examples for _, side in sides if side.updates) or first.examples,
         process_seconds=sum(side.process_seconds for _, side in sides),
+        cpu_seconds=sum(side.cpu_seconds for _, side in sides),
         updates=sum(side.updates for _, side in sides),
         loss=statistics.fmean(losses) if losses else None,
         score={entry: statistics.fmean(values) for entry, values in scores.items()},

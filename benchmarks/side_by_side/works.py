@@ -261,6 +261,8 @@ class Side:
     Attributes:
         seconds: On the clock of the work's kind, of all its examples.
         examples: Examples that the clock covers, epochs and seeds counted.
+        cpu_seconds: Processor time on the same clock, of all threads; 0 where several processes
+            share the work. Far below `seconds` times threads, the machine was busy otherwise.
         process_seconds: Whole processes, from start to exit, imports and loading included.
         updates: Updates of the weights; 0 when nothing is trained.
         loss: On the held-out items after training, per answer token or item; for scoring, the mean
@@ -274,6 +276,7 @@ class Side:
     seconds: float
     examples: int
     process_seconds: float
+    cpu_seconds: float = 0.0
     updates: int = 0
     loss: float | None = None
     score: Mapping[str, float] = field(default_factory=dict)

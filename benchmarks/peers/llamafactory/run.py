@@ -96,9 +96,8 @@ def main() -> None:
         model = PeftModel.from_pretrained(base, str(folder / "train" / "out"))
         loss, answers = judge(model, job, tokenizer, bf16)
     finish(
-        seconds=clock.seconds,
+        **clock.told(),
         examples=len(rows) * epochs,
-        updates=clock.updates,
         loss=loss,
         answers=answers,
     )

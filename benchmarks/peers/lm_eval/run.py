@@ -35,22 +35,22 @@ def task(job: dict[str, Any], part: str) -> dict[str, Any]:
     }
 
 
-def evaluate(lm: HFLM, job: dict[str, Any], part: str) -> tuple[float, list[dict[str, Any]]]:
-    """Return the seconds of scoring and the samples."""
-    seconds = 0.0
+def evaluate(lm: HFLM, job: dict[str, Any], part: str) -> tuple[Any, list[dict[str, Any]]]:
+    """Return what scoring took, and the samples."""
+    took = {"seconds": 0.0, "cpu_seconds": 0.0}
     scoring = HFLM.loglikelihood
 
     def timed(requests: Any, **options: Any) -> Any:
-        nonlocal seconds
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         result = scoring(lm, requests, **options)
-        seconds += time.perf_counter() - start
+        took["seconds"] += time.perf_counter() - start
+        took["cpu_seconds"] += time.process_time() - cpu_start
         return result
 
     lm.loglikelihood = timed
     result = lm_eval.simple_evaluate(model=lm, tasks=[task(job, part)], bootstrap_iters=0)
     (samples,) = result["samples"].values()
-    return seconds, sorted(samples, key=lambda sample: sample["doc_id"])
+    return took, sorted(samples, key=lambda sample: sample["doc_id"])
 
 
 def main() -> None:
@@ -64,14 +64,14 @@ def main() -> None:
         max_batch_size=64,
     )
     evaluate(lm, job, "warm")
-    seconds, samples = evaluate(lm, job, "held-out")
+    took, samples = evaluate(lm, job, "held-out")
     rows = rows_of(job, "held-out")
     answers, loss = {}, 0.0
     for row, sample in zip(rows, samples, strict=True):
         scores = [float(response[0][0]) for response in sample["resps"]]
         answers[row["id"]] = max(range(len(scores)), key=scores.__getitem__)
         loss -= scores[row["gold"]] / len(rows)
-    finish(seconds=seconds, examples=len(rows), updates=0, loss=loss, answers=answers)
+    finish(**took, examples=len(rows), updates=0, loss=loss, answers=answers)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The plain script: `transformers.Trainer` and `peft`, no line of tarazu.
 
-    python run.py job.json
+python run.py job.json
 """
 
 from __future__ import annotations
@@ -162,9 +162,8 @@ def run_training(job: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
     clock = train(model, rows, job, tokenizer, epochs)
     loss, answers = judge(model, job, tokenizer, job["peer"]["bf16"])
     return {
-        "seconds": clock.seconds,
+        **clock.told(),
         "examples": epochs * len(rows),
-        "updates": clock.updates,
         "loss": loss,
         "answers": answers,
     }
@@ -174,10 +173,16 @@ def run_prompting(job: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
     dtype = torch.bfloat16 if job["peer"]["bf16"] else torch.float32
     model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=dtype)
     rows = rows_of(job, "held-out")
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     loss, answers = choose(model, rows, False, tokenizer.pad_token_id)
-    seconds = time.perf_counter() - start
-    return {"seconds": seconds, "examples": len(rows), "loss": loss, "answers": answers}
+    return {
+        "seconds": time.perf_counter() - start,
+        "cpu_seconds": time.process_time() - cpu_start,
+        "updates": 0,
+        "examples": len(rows),
+        "loss": loss,
+        "answers": answers,
+    }
 
 
 def main() -> None:

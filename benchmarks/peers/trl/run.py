@@ -1,6 +1,6 @@
 """TRL's side: `SFTTrainer` on a data set of tokens with the prompt's labels left out.
 
-    python run.py job.json
+python run.py job.json
 """
 
 from __future__ import annotations
@@ -76,9 +76,8 @@ def main() -> None:
     model, clock, count = train(job, "train", tokenizer)
     loss, answers = judge(model, job, tokenizer, job["peer"]["bf16"])
     finish(
-        seconds=clock.seconds,
+        **clock.told(),
         examples=count * job["settings"]["epochs"],
-        updates=clock.updates,
         loss=loss,
         answers=answers,
     )
