@@ -22,8 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import altair
-import yaml
-
 from side_by_side.ours import Clock
 from side_by_side.results import machine
 from side_by_side.works import WORKS
@@ -33,24 +31,10 @@ from tarazu.study_file import load_study
 from tarazu.training.meter import peak_resident
 
 RESULTS = Path(__file__).resolve().parent / "results"
-WORDS = [
-    "the",
-    "old",
-    "house",
-    "near",
-    "river",
-    "was",
-    "sold",
-    "last",
-    "year",
-    "by",
-    "two",
-    "men",
-    "who",
-    "came",
-    "from",
-    "south",
-]
+WORDS = (
+    *("the", "old", "house", "near", "river", "was", "sold", "last"),
+    *("year", "by", "two", "men", "who", "came", "from", "south"),
+)
 LABELS = ("entailment", "neutral", "contradiction")
 ENTRIES: dict[str, dict[str, Any]] = {
     "full": {},
@@ -127,7 +111,7 @@ def write_study(
         "compute": {"threads": threads},
     }
     file = folder / "study.yaml"
-    file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    file.write_text(json.dumps(content), encoding="utf-8")
     return file
 
 

@@ -26,7 +26,7 @@ from side_by_side.peers import PEERS, CannotInstall, Peer, Settings, python_of
 from side_by_side.prepare import prepare
 from side_by_side.results import Row, machine, merge, missing_row, row_of, table, write_table
 from side_by_side.sides import Runner, Unavailable
-from side_by_side.works import QUICK, ROOT, WORKS, Side, Work
+from side_by_side.works import QUICK, QUICK_PEERS, ROOT, WORKS, Side, Work
 from tarazu.record.environment import environment
 from tarazu.record.key import canonical_json, sha256_file, sha256_text
 
@@ -192,7 +192,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS), metavar="WORK")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="PEER")
-    parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}; two pairs")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"small, two pairs, and only {', '.join(QUICK)}"
+    )
     parser.add_argument("--pairs", type=int, help="of all works; default: each work's own number")
     parser.add_argument("--examples", type=int, help="of all works; default: each work's own")
     parser.add_argument("--held-out", type=int, help="likewise, items to compare results on")
@@ -204,13 +206,13 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Run what is asked for."""
     args = parse_arguments()
-    names, peers, pairs = args.works, args.peers, args.pairs
+    works, peers, pairs = [WORKS[name] for name in args.works], args.peers, args.pairs
     if args.quick:
-        names, pairs = [name for name in names if name in QUICK], pairs or 2
-        peers = [name for name in peers if name in ("trainer-tuned", "lm-eval")]
+        works = [replace(one, examples=QUICK[one.name]) for one in works if one.name in QUICK]
+        peers, pairs = [name for name in peers if name in QUICK_PEERS], pairs or 2
     sizes = {"examples": args.examples, "held_out": args.held_out}
     given = {name: value for name, value in sizes.items() if value is not None}
-    works = [replace(WORKS[name], **given) for name in names]
+    works = [replace(one, **given) for one in works]
     print(f"\n{table(run_works(works, peers, pairs, args.work_dir, args.out))}")
 
 

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from side_by_side.works import SOURCES, Work
 from tarazu.asking import make_asking
 from tarazu.data.item import Item
@@ -89,7 +87,7 @@ def prepare(work: Work, seeds: Sequence[int], threads: int, folder: Path) -> Pre
         _write(folder / f"{name}.jsonl", (_row(item) for item in items))
     study_file = folder / "study.yaml"
     content = _study(work, seeds, threads)
-    study_file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    study_file.write_text(json.dumps(content), encoding="utf-8")
     study = load_study(study_file)
     names = {entry.model for entry in study.entries if entry.model is not None}
     models = {
@@ -135,7 +133,7 @@ def _blank(work: Work, folder: Path) -> Path:
         "data": {"train": "x.jsonl", "test": "x.jsonl"},
         "methods": {"majority": {}},
     }
-    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    file.write_text(json.dumps(content), encoding="utf-8")  # JSON is YAML
     return file
 
 

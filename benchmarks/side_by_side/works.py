@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
 # Where the studies look for them, too.
@@ -95,7 +95,7 @@ class Work:
         """Return the models of the study file, by name."""
         if self.models is not None:
             return self.models
-        shipped = yaml.safe_load((ROOT / "studies" / "nli-small.yaml").read_text(encoding="utf-8"))
+        shipped = YAML(typ="safe").load(ROOT / "studies" / "nli-small.yaml")
         models: dict[str, Any] = shipped["models"]
         return models
 
@@ -251,7 +251,9 @@ WORKS = {
         ),
     )
 }
-QUICK = ("lora-squad", "lora-nli-encoder", "zero-shot-nli")
+# The works of `make bench-quick` and their examples: under a quarter of an hour on two cores.
+QUICK = {"lora-squad": 24, "lora-nli-encoder": 640, "zero-shot-nli": 96}
+QUICK_PEERS = ("trainer-tuned", "lm-eval")
 
 
 @dataclass(frozen=True)
@@ -261,8 +263,8 @@ class Side:
     Attributes:
         seconds: On the clock of the work's kind, of all its examples.
         examples: Examples that the clock covers, epochs and seeds counted.
-        cpu_seconds: Processor time on the same clock, of all threads; 0 where several processes
-            share the work. Far below `seconds` times threads, the machine was busy otherwise.
+        cpu_seconds: Processor time on the same clock, of all threads; 0 where it is not known. Far
+            below `seconds` times threads, the machine was busy otherwise.
         process_seconds: Whole processes, from start to exit, imports and loading included.
         updates: Updates of the weights; 0 when nothing is trained.
         loss: On the held-out items after training, per answer token or item; for scoring, the mean
