@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import altair
+
 from side_by_side.ours import Clock
 from side_by_side.results import machine
 from side_by_side.works import WORKS

@@ -172,6 +172,8 @@ def run_all(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
         "loss": sum(losses) / len(losses) if job["kind"] == "seeds" else None,
         "score": {entry: sum(values) / len(values) for entry, values in scores.items()},
         "settings": clock.records[-1].environment.dtype,
+        # Runs have processes of their own.
+        "peak_bytes": max(phase.rss for r in clock.records for phase in r.measured.values()),
     }
 
 
@@ -187,7 +189,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         do = perform_one if job["kind"] in ("train", "score") else run_all
         answer = do(job, Path(scratch))
-    print(json.dumps({**answer, "peak_bytes": peak_resident()}))
+    print(json.dumps({"peak_bytes": peak_resident(), **answer}))
 
 
 if __name__ == "__main__":
