@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -331,17 +332,48 @@ def test_tiny_models_run_against_the_tuned_trainer(
     assert made["ratio_median"] > 0
 
 
-def test_unwired_switch_is_a_row_with_a_reason_and_no_number(
-    bench: SimpleNamespace, tiny_work: Callable[..., Any], tmp_path: Path
+@dataclass(frozen=True)
+class Switches:
+    """What is on."""
+
+    attention: bool
+    norm: bool
+
+
+@pytest.mark.parametrize(("on", "said"), [((), None), (("norm",), "norm"), (None, "no switch")])
+def test_plain_tarazu_is_compared_only_when_everything_is_off(
+    monkeypatch: pytest.MonkeyPatch, on: tuple[str, ...] | None, said: str | None
 ) -> None:
-    work = tiny_work("bert", "lora-nli-encoder", "corpus-nli", nli_items)
-    try:
+    monkeypatch.setenv("TARAZU_PLAIN", "")
+
+    def switches() -> Switches:
+        assert os.environ["TARAZU_PLAIN"] == "all"
+        return Switches("attention" in on, "norm" in on)  # type: ignore[operator]
+
+    def find(name: str) -> Any:
+        if on is None:
+            raise ModuleNotFoundError(name)
+        return SimpleNamespace(switches=switches)
+
+    monkeypatch.setattr(ours.importlib, "import_module", find)
+    if said is None:
         ours.switch_off_optimisations()
-    except ours.Unavailable:
-        made = run(bench, work, "own-unoptimised", tmp_path)
-        assert (made["pairs"], "tarazu.models.fast" in made["reason"]) == (0, True)
     else:
-        assert run(bench, work, "own-unoptimised", tmp_path)["pairs"] == 1
+        with pytest.raises(ours.Unavailable, match=said):
+            ours.switch_off_optimisations()
+
+
+def test_side_that_cannot_run_leaves_a_row_with_the_reason(
+    bench: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(self: Any, command: list[str], job: Any, *, ours: bool = False) -> Any:
+        return sides._checked({"unavailable": "not to be had"})
+
+    monkeypatch.setattr(sides.Runner, "_call", refuse)
+    work, peer = works.WORKS["lora-squad"], peers.PEERS["own-unoptimised"]
+    runner = sides.Runner(SimpleNamespace(work=work, folder=tmp_path), 1)
+    made = bench.speed.measure(work, peer, runner, 1, tmp_path, lambda _: Path())
+    assert (made["pairs"], made["reason"]) == (0, "not to be had")
 
 
 def test_startup_rows_say_whether_the_aim_is_reached(bench: SimpleNamespace) -> None:

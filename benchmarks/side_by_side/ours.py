@@ -8,12 +8,15 @@ what tarazu may do in phases of its own besides (a cache, say) is added to it.
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,20 +39,21 @@ class Unavailable(Exception):
 
 
 def switch_off_optimisations() -> None:
-    """Make this process compute without tarazu's optimisations: the peer ``own-unoptimised``.
+    """Make this process and its runs compute the plain way: the peer ``own-unoptimised``.
 
     This is the one place where the benchmark knows how that is done.
 
     Raises:
-        Unavailable: There is nothing to switch off, so the comparison would be of equals.
+        Unavailable: Not everything can be switched off: the comparison would be of equals.
     """
+    os.environ["TARAZU_PLAIN"] = "all"  # runs inherit it
     try:
-        from tarazu.models.fast import Fast  # noqa: F401
+        fast = importlib.import_module("tarazu.models.fast")
     except ModuleNotFoundError:
-        raise Unavailable("tarazu has no switch for its optimisations (tarazu.models.fast)") from (
-            None
-        )
-    raise Unavailable("the benchmark is not yet wired to tarazu.models.fast")
+        raise Unavailable("this tarazu has no switch for its optimisations") from None
+    on = [name for name, is_on in asdict(fast.switches()).items() if is_on]
+    if on:
+        raise Unavailable(f"still switched on: {', '.join(on)}")
 
 
 class Clock(Silent):

@@ -120,10 +120,13 @@ class Runner:
             seconds = time.perf_counter() - start
         if done.returncode:
             raise Unavailable(f"{Path(command[-1]).parent.name} failed: {done.stderr[-2000:]}")
-        answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-        if "unavailable" in answer:
-            raise Unavailable(answer["unavailable"])
-        return answer, seconds
+        return _checked(json.loads(done.stdout.strip().splitlines()[-1])), seconds
+
+
+def _checked(answer: dict[str, Any]) -> dict[str, Any]:
+    if "unavailable" in answer:
+        raise Unavailable(answer["unavailable"])
+    return answer
 
 
 def _side(
