@@ -212,6 +212,34 @@ def test_every_peer_is_pinned_and_says_who_recommends_its_settings() -> None:
             assert all("==" in line for line in lines)
 
 
+def test_environments_are_made_once_and_never_left_half_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commands: list[list[str]] = []
+    failing = [True]
+
+    def fake(command: list[str], **_: Any) -> Any:
+        commands.append(command)
+        if "venv" in command:
+            Path(command[-1]).mkdir(parents=True)
+        broken = "pip" in command and failing[0]
+        return SimpleNamespace(returncode=int(broken), stderr="no such version")
+
+    monkeypatch.setenv("TARAZU_BENCH_CACHE", str(tmp_path))
+    monkeypatch.setattr(peers.subprocess, "run", fake)
+    trl = peers.PEERS["trl"]
+    with pytest.raises(peers.CannotInstall, match="no such version"):
+        peers.python_of(trl)
+    failing[0] = False
+    python = peers.python_of(trl)
+    assert len(commands) == 4  # from the start again
+    assert commands[-1][0] == str(python)
+    assert str(trl.requirements) in commands[-1]
+    assert peers.python_of(trl) == python
+    assert len(commands) == 4
+    assert python.is_relative_to(tmp_path)
+
+
 def test_frozen_base_in_bf16_is_no_setting_of_full_fine_tuning() -> None:
     tuned = peers.PEERS["trainer-tuned"]
     assert len(tuned.settings_for({"lora"})) == 3
