@@ -8,9 +8,12 @@ written out, so that the tokens are those of the other sides. That is checked.
 
 from __future__ import annotations
 
+import importlib
+import importlib.machinery
 import json
 import sys
 import tempfile
+import types
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,25 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 from common import Row, finish, judge, make_clock, read_job, rows_of
-from llamafactory.train.tuner import run_exp
-from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+def leave_out_what_cannot_load() -> None:
+    """Do without pictures and sound where their libraries are built for another torch.
+
+    LLaMA-Factory requires both, but the index's wheels are linked against CUDA and fail beside a
+    CPU build of torch; text needs neither.
+    """
+    for name in ("torchvision", "torchaudio"):
+        try:
+            importlib.import_module(name)
+        except (ImportError, OSError, RuntimeError):
+            for part in [part for part in sys.modules if part.split(".")[0] == name]:
+                del sys.modules[part]
+            sys.modules[name] = None  # type: ignore[assignment] # as if it were not installed
+    if sys.modules["torchaudio"] is None:  # it is imported without a question, and never used here
+        stub = types.ModuleType("torchaudio")
+        stub.__spec__ = importlib.machinery.ModuleSpec("torchaudio", None)
+        sys.modules["torchaudio"] = stub
 
 
 def write_dataset(rows: list[Row], tokenizer: Any, folder: Path) -> None:
@@ -38,6 +57,8 @@ def write_dataset(rows: list[Row], tokenizer: Any, folder: Path) -> None:
 
 
 def train(job: dict[str, Any], rows: list[Row], tokenizer: Any, folder: Path, epochs: int) -> Any:
+    from llamafactory.train.tuner import run_exp
+
     values, peer, clock = job["settings"], job["peer"], make_clock()
     folder.mkdir()
     write_dataset(rows, tokenizer, folder)
@@ -80,6 +101,10 @@ def train(job: dict[str, Any], rows: list[Row], tokenizer: Any, folder: Path, ep
 
 
 def main() -> None:
+    leave_out_what_cannot_load()
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     job = read_job()
     tokenizer = AutoTokenizer.from_pretrained(job["model"])
     if tokenizer.pad_token is None:
