@@ -342,20 +342,20 @@ def test_tiny_models_run_against_the_tuned_trainer(
     items: Any,
 ) -> None:
     work = tiny_work(kind, like, task, items)
+    work = replace(work, seeds=work.seeds[:2])
     tuned = peers.PEERS["trainer-tuned"]
-    tries = 3 if kind == "bert" else 1  # once is enough
-    few = dict(list(tuned.settings.items())[:tries])
+    few = dict(list(tuned.settings.items())[:1])  # nothing is tried first
     monkeypatch.setitem(peers.PEERS, tuned.name, replace(tuned, settings=few))
     made = run(bench, work, "trainer-tuned", tmp_path)
     assert "reason" not in made
-    # Tiny models have not learnt anything yet: both sides hold them against the same items.
-    assert made["ours"]["loss"][0] == pytest.approx(made["theirs"]["loss"][0], rel=0.1)
+    # The same items, hardly trained on; an encoder's new head starts at random on each side.
+    tolerance = 0.5 if kind == "bert" else 0.05
+    assert made["ours"]["loss"][0] == pytest.approx(made["theirs"]["loss"][0], rel=tolerance)
     assert (
         made["ours"]["updates"]
         == made["theirs"]["updates"]
         == 2 * len(work.seeds) * (work.training["epochs"])
     )
-    assert len(made["theirs"]["tried"]) == (3 if tries == 3 else 0)
     assert made["theirs"]["settings"] in few
     assert made["ratio_median"] > 0
 

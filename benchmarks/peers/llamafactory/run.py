@@ -89,6 +89,7 @@ def train(job: dict[str, Any], rows: list[Row], tokenizer: Any, folder: Path, ep
             "train_sampling_strategy": "group_by_length" if peer.get("grouped") else "random",
             "disable_gradient_checkpointing": not peer.get("gradient_checkpointing", False),
             "bf16": peer["bf16"],
+            "use_cpu": True,
             "seed": job["seed"],
             "save_strategy": "no",
             "logging_steps": 1000,
