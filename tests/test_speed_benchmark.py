@@ -404,6 +404,27 @@ def test_side_that_cannot_run_leaves_a_row_with_the_reason(
     assert (made["pairs"], made["reason"]) == (0, "not to be had")
 
 
+@pytest.mark.parametrize(("kind", "counted"), [("study", 9.0), ("seeds", 2.0)])
+def test_whole_processes_count_for_studies_on_both_sides(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, counted: float
+) -> None:
+    def call(self: Any, command: list[str], job: Any, *, ours: bool = False) -> Any:
+        told = {"seconds": 2.0, "examples": 4, "updates": 1, "loss": 0.5}
+        return {**told, **({} if ours else {"answers": {}})}, 9.0
+
+    monkeypatch.setattr(sides.Runner, "_call", call)
+    monkeypatch.setattr(sides.Runner, "_score", lambda self, answers: 1.0)
+    monkeypatch.setattr(sides, "write_tokens", lambda prepared, spec: {})
+    work = replace(works.WORKS["last-k-encoder"], kind=kind, seeds=(3,))
+    prepared = SimpleNamespace(
+        work=work, folder=tmp_path, spec=lambda entry, seed: SimpleNamespace(seed=seed)
+    )
+    runner = sides.Runner(prepared, 1)
+    one = peers.Settings({}, "")
+    other = runner.theirs(peers.PEERS["trl"], one, "", Path("python"), 0)
+    assert (runner.ours(0).seconds, other.seconds) == (counted, counted)
+
+
 def test_startup_rows_say_whether_the_aim_is_reached(bench: SimpleNamespace) -> None:
     taken = {"python": [0.1], "tarazu --help": [0.1, 0.2, 0.9], "tarazu methods": [1.5]}
     rows = bench.startup.rows_of(taken)
