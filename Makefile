@@ -5,12 +5,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STUDY ?= studies/demo.yaml
 
-.PHONY: demo test test-real check format clean help
+.PHONY: demo test test-real bench bench-quick check format clean help
 
 help:
 	@echo "make demo     compare ten ways on the embedded corpus, and show the table"
 	@echo "make test     unit tests"
 	@echo "make check    format, lint, strict types, import rules"
+	@echo "make bench    tarazu and its peers on the same work, pair by pair (hours)"
+	@echo "make bench-quick   a part of it, under 15 minutes once the peers are installed"
 
 # torch comes from the constraints file at the tested version; a platform's own build is kept.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -27,6 +29,15 @@ test: $(VENV)/installed
 
 test-real: $(VENV)/installed
 	$(BIN)/python -m pytest -q -m real
+
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/growth.py
+
+bench-quick: $(VENV)/installed
+	$(BIN)/python benchmarks/startup.py --out out/bench-quick
+	$(BIN)/python benchmarks/speed.py --quick --out out/bench-quick
 
 check: $(VENV)/installed
 	$(BIN)/ruff format --check .

@@ -349,6 +349,7 @@ class _Neural:
             watch = replace(watch, metrics=lambda: self._validation_metrics(learner, asking))
         # Dropout and shuffling start from the seed, however much was drawn while building.
         seed_everything(self.request.spec.seed)
+        self.tell(Progress("train"))  # from here on it is training, whoever takes the time
         with self._phase("train", learner) as phase:
             result = fit(
                 learner,

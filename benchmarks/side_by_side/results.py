@@ -1,0 +1,195 @@
+"""Rows of results, the JSON file that keeps them, and the Markdown table made from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from side_by_side.pairs import Pair, per_example, ratio_of
+from side_by_side.works import WORKS, Side, Work
+from tarazu.record.disk import write_synced
+
+Row = dict[str, Any]
+
+
+def machine() -> str:
+    """Describe the processor and memory, without names of the machine."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    memory = psutil.virtual_memory().total / 2**30
+    threads = len(os.sched_getaffinity(0))
+    return f"{processor}, {threads} cores used, {memory:.0f} GiB, {platform.system()}"
+
+
+def row_of(
+    work: Work, peer: str, pairs: Sequence[Pair], tried: Mapping[str, float], machine: str
+) -> Row:
+    """Return the row of a work and a peer.
+
+    Args:
+        work: The work.
+        peer: The peer's name.
+        pairs: All pairs.
+        tried: Seconds per example of all settings of the peer that were tried.
+        machine: Where.
+    """
+    ratio = ratio_of(pairs)
+    theirs = _summary([pair.theirs for pair in pairs])
+    return {
+        "work": work.name,
+        "peer": peer,
+        "pairs": len(pairs),
+        "ratio_median": round(ratio.median, 3),
+        "ratio_min": round(ratio.smallest, 3),
+        "ratio_max": round(ratio.largest, 3),
+        "aim": work.peers.get(peer),
+        "examples": work.examples,
+        "ours": _summary([pair.ours for pair in pairs]),
+        "theirs": theirs | {"tried": {name: round(value, 5) for name, value in tried.items()}},
+        "machine": machine,
+        "versions": {
+            "ours": dict(pairs[0].ours.versions),
+            "theirs": dict(pairs[0].theirs.versions),
+        },
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+    }
+
+
+def missing_row(work: Work, peer: str, reason: str, machine: str) -> Row:
+    """Return the row of a peer that could not do the work, with the reason."""
+    return {
+        "work": work.name,
+        "peer": peer,
+        "pairs": 0,
+        "aim": work.peers.get(peer),
+        "reason": reason,
+        "machine": machine,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+    }
+
+
+def _summary(sides: Sequence[Side]) -> dict[str, Any]:
+    losses = [side.loss for side in sides]
+    return {
+        "seconds_per_example": [round(per_example(side), 5) for side in sides],
+        "cpu_seconds_per_example": [round(s.cpu_seconds / s.examples, 5) for s in sides],
+        "process_seconds": [round(side.process_seconds, 2) for side in sides],
+        "updates": sides[0].updates,
+        "loss": losses,
+        "score": {
+            entry: [side.score[entry] for side in sides if entry in side.score]
+            for entry in sides[0].score
+        },
+        "peak_bytes": max(side.peak_bytes for side in sides),
+        "settings": sides[0].settings,
+    }
+
+
+def merge(file: Path, rows: Sequence[Row]) -> list[Row]:
+    """Put rows into the file, in the place of older ones of the same work and peer.
+
+    Returns:
+        All rows, in the order of the works and their peers.
+    """
+    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    by_name = {(row["work"], row["peer"]): row for row in [*kept, *rows]}
+    order = [(work.name, peer) for work in WORKS.values() for peer in work.peers]
+    known = [by_name.pop(name) for name in order if name in by_name]
+    merged = known + list(by_name.values())
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_synced(file.with_suffix(".tmp"), json.dumps(merged, indent=2) + "\n", file)
+    return merged
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the rows as a Markdown table."""
+    lines = [
+        "| work | peer (settings) | pairs | ratio [range] | aim | tarazu ex/s | peer ex/s "
+        "| processes, s | loss | score |",
+        "|---" * 10 + "|",
+    ]
+    lines += [f"| {' | '.join(_cells(row))} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(row: Row) -> list[str]:
+    aim = f"{row['aim']:g} ×" if row.get("aim") else "–"
+    if not row["pairs"]:
+        return [
+            row["work"],
+            row["peer"],
+            "0",
+            f"not run: {_one_line(row['reason'])}",
+            aim,
+            *"–" * 5,
+        ]
+    ours, theirs = row["ours"], row["theirs"]
+    settings = f" ({theirs['settings']})" if theirs["settings"] else ""
+    scores = (
+        ", ".join(f"{_mean(v):.3f}" for v in side["score"].values()) for side in (ours, theirs)
+    )
+    return [
+        row["work"],
+        row["peer"] + settings,
+        str(row["pairs"]),
+        f"**{row['ratio_median']:.2f} ×** [{row['ratio_min']:.2f}, {row['ratio_max']:.2f}]",
+        aim,
+        *(f"{1 / statistics.median(side['seconds_per_example']):.2f}" for side in (ours, theirs)),
+        " / ".join(f"{statistics.median(side['process_seconds']):.0f}" for side in (ours, theirs)),
+        " / ".join(_loss(side["loss"]) for side in (ours, theirs)),
+        " / ".join(scores),
+    ]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "/")[-160:]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return statistics.fmean(values)
+
+
+def _loss(values: Sequence[float | None]) -> str:
+    given = [value for value in values if value is not None]
+    return f"{_mean(given):.3f}" if given else "–"
+
+
+NOTES = """
+Ratio: how many times as long the peer takes for an example, median over pairs and range; above 1
+tarazu is faster. Both sides of a pair read the same items in the same tokens, make the same number
+of updates and have the same threads; the order is turned round with every pair. ex/s: median, on
+the clock of the work (`benchmarks/README.md` says what it covers; warm-up and start-up are treated
+alike on both sides). Processes: median seconds from start to exit, tarazu / peer, loading, warm-up
+and answering included. Loss and score (accuracy, F1 for SQuAD) are those of the held-out items
+after training, tarazu / peer, means over pairs. A peer with several documented settings is taken
+at the fastest one on this machine; all that were tried are in `speed.json`.
+"""
+
+
+def write_table(rows: Sequence[Row], file: Path, command: str) -> None:
+    """Write the table with what it was computed on."""
+    ran = [row for row in rows if row["pairs"]]
+    machines = sorted({row["machine"] for row in rows})
+    versions: dict[str, set[str]] = {}
+    for row in ran:
+        for side in row["versions"].values():
+            for name, version in side.items():
+                versions.setdefault(name, set()).add(version)
+    said = ", ".join(f"{name} {'/'.join(sorted(found))}" for name, found in versions.items())
+    text = (
+        f"# tarazu and its peers on the same work\n\n{table(rows)}{NOTES}\n"
+        f"- machine: {'; '.join(machines)}\n"
+        f"- dates: {', '.join(sorted({row['date'] for row in rows}))}\n"
+        f"- last command: `{command}`\n- versions: {said}\n"
+    )
+    write_synced(file.with_suffix(".tmp"), text, file)
