@@ -93,7 +93,7 @@ def test_markdown_has_money_beside_time(folder):
     assert "| 0.10 | 0.20 |" in section
     assert "at 3.6 EUR per hour" in section
     persian = report_markdown(read_results(folder), language="fa")
-    assert "| آموزش، EUR | ۱۰۰۰ نمونه، EUR |" in persian
+    assert "| آموزش، EUR | ۱٬۰۰۰ نمونه، EUR |" in persian
 
 
 def test_csv_has_money(folder):
