@@ -12,6 +12,7 @@ import torch
 from safetensors import safe_open
 
 from tarazu import catalog
+from tarazu.models import trained
 from tarazu.models.trained import FILE, VECTORS, restore_trained, save_trained, trained_tensors
 from tarazu.testing.cases import Case, answer, cases, load, train
 from tarazu.testing.tiny import TinyKind, tiny_model
@@ -69,6 +70,31 @@ def test_nothing_saved_names_this_machine(folder: Path, tmp_path: Path) -> None:
         assert str(folder).encode() not in file.read_bytes(), file.name
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
     assert config["r"] == 8
+
+
+def test_t34_an_adapter_is_saved_in_the_same_order_in_every_process(tmp_path: Path) -> None:
+    """`peft` writes sets; the order of a set of strings differs from process to process."""
+    file = tmp_path / "adapter_config.json"
+    names = ["v_proj", "o_proj", "q_proj", "up_proj", "k_proj"]
+    written = []
+    for order in (names, names[::-1]):
+        file.write_text(json.dumps({"r": 8, "target_modules": order, "bias": "none"}))
+        trained._in_order(file)
+        written.append(file.read_bytes())
+    assert written[0] == written[1]
+    assert json.loads(written[0])["target_modules"] == sorted(names)
+
+
+def test_saving_puts_the_adapter_in_order(folder: Path, tmp_path: Path) -> None:
+    learner = load(case_of("lora", "bert", "multinli", folder))
+    adapter = learner.adapter
+    assert adapter is not None
+    for names in (["value", "query"], ["query", "value"]):
+        # A list keeps its order, as a set of some process happens to.
+        adapter.peft_config["default"].target_modules = names
+        save_trained(learner, tmp_path)
+        config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+        assert config["target_modules"] == ["query", "value"]
 
 
 def test_the_adapter_loads_in_peft(folder: Path, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -49,7 +51,17 @@ def save_trained(learner: Learner, folder: Path) -> list[Path]:
         )
         # peft writes a model card that names the base by its path on this machine.
         (folder / "adapter" / "README.md").unlink(missing_ok=True)
+        _in_order(folder / "adapter" / "adapter_config.json")
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _in_order(file: Path) -> None:
+    """Sort what `peft` writes from sets, whose order changes from process to process."""
+    config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    for name in ("target_modules", "exclude_modules"):
+        if isinstance(config.get(name), list):
+            config[name].sort()
+    file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def restore_trained(learner: Learner, folder: Path) -> None:
