@@ -89,6 +89,7 @@ def contents(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("entries", "overrides", "deaths"),
     [

@@ -323,6 +323,7 @@ def test_peers_get_tarazus_tokens_and_nobody_trains_on_what_is_judged(
         assert labelled[0] == len(one["prompt_ids"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "like", "task", "items"),
     [
