@@ -166,8 +166,8 @@ def fronts(records: Sequence[RunRecord]) -> dict[str, dict[str, list[str]]]:
         records: All records of a study.
 
     Returns:
-        By split and cost (``seconds`` of a whole run, ``memory`` at its peak, ``deployed`` bytes)
-        the ids of entries, the best first.
+        By split and cost (``seconds`` of all trials and one run, ``memory`` at its peak,
+        ``deployed`` bytes) the ids of entries, the best first.
     """
     rows = [row for row in entries(records) if row.primary and row.metrics]
     found: dict[str, dict[str, list[str]]] = {}

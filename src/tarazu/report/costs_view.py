@@ -41,7 +41,7 @@ _FRONT = Text(
     "{names}.",
 )
 _COSTS = {
-    "seconds": Text("time of a whole run", "زمان کل اجرا"),
+    "seconds": Text("time of all trials and one run", "زمان همهٔ آزمون‌های تنظیم و یک اجرا"),
     "memory": Text("memory", "حافظه"),
     "deployed": Text("size of what is deployed", "اندازهٔ آنچه مستقر می‌شود"),
 }

@@ -18,6 +18,7 @@ from tarazu.report.api import read_results, report_html
 from tarazu.report.html.cost_part import cost_tables
 from tarazu.report.html.line_chart import Line, LinePoint, line_chart, spread_out
 from tarazu.report.html.method_part import setting_passages
+from tarazu.report.html.pareto import pareto_parts
 from tarazu.report.html.size_part import size_parts
 from tarazu.report.html.source import Source
 from tarazu.report.html.tuning_part import tuning_part
@@ -166,6 +167,15 @@ def test_one_leader_is_called_so_and_a_level_line_too(tmp_path):
     ((_, reading),) = tuning_part(source_of(read_results(folder)), EN).expected
     assert reading.startswith("a (minilm) is expected to lead at every number of trials: 60.0")
     assert reading.endswith("more trials would bring little.")
+
+
+def test_what_tuning_took_is_not_called_a_run(tmp_path, tuned):
+    """The final table has the time of a run alone; the front counts the trials as well."""
+    plain = make_folder(tmp_path / "out", {"a": 0.8, "b": 0.7}, make_items(9))
+    for results, said in ((tuned, "All trials and one run"), (read_results(plain), "Whole run")):
+        headings = [h.text for h in pareto_parts(source_of(results), EN)[0].table.headings]
+        assert said in headings
+        assert len({"All trials and one run", "Whole run"} & set(headings)) == 1
 
 
 def test_failed_trials_are_told_of(tuned):

@@ -61,8 +61,14 @@ class ParetoPart:
     table: Table
 
 
-def prices(write: Writer) -> tuple[Price, ...]:
-    """Return what quality is paid with."""
+def prices(write: Writer, *, tuned: bool) -> tuple[Price, ...]:
+    """Return what quality is paid with.
+
+    Args:
+        write: Writes amounts.
+        tuned: Whether trials belong to what an entry takes; the final table has its run alone.
+    """
+    run = "tuned_run" if tuned else "whole_run"
 
     def size(value: float) -> str:
         return write.size(round(value))
@@ -77,7 +83,7 @@ def prices(write: Writer) -> tuple[Price, ...]:
         return max(memory.values(), default=None)
 
     return (
-        Price("whole_run", lambda c: c.total_seconds, write.duration, time_tick, _TIMES),
+        Price(run, lambda c: c.total_seconds, write.duration, time_tick, _TIMES),
         Price("answering", lambda c: c.seconds_per_thousand, write.duration, time_tick, _TIMES),
         Price("memory", lambda c: peak(c.memory), size, size_tick, _SIZES),
         Price("device_memory", lambda c: peak(c.device_memory), size, size_tick, _SIZES),
@@ -114,7 +120,8 @@ def _part(
     split: str, place: int, metric: str, rows: Sequence[_Priced], write: Writer
 ) -> ParetoPart:
     figures, fronts = [], {}
-    for price in prices(write):
+    tuned = any("tune" in row.cost.seconds for row in rows)
+    for price in prices(write, tuned=tuned):
         known = [(row, amount) for row in rows if (amount := price.of(row.cost)) is not None]
         if len(known) < 2:
             continue

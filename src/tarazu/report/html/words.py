@@ -167,6 +167,7 @@ WORDS: dict[str, Text] = {
     "head": Text("Head", "سر"),
     "training": Text("Training", "آموزش"),
     "whole_run": Text("Whole run", "کل اجرا"),
+    "tuned_run": Text("All trials and one run", "همهٔ آزمون‌های تنظیم و یک اجرا"),
     "answering": Text("Time per 1,000 answers", "زمان هر ۱٬۰۰۰ پاسخ"),
     "memory": Text("Memory", "حافظه"),
     "device_memory": Text("Device memory", "حافظهٔ شتاب‌دهنده"),
