@@ -96,12 +96,31 @@ _NOBODY = Side(1.0, 1, 0.0)
 
 
 def measure(
-    work: Work, peer: Peer, runner: Runner, count: int, folder: Path, find_python: FindPython
+    work: Work,
+    peer: Peer,
+    runner: Runner,
+    count: int,
+    folder: Path,
+    find_python: FindPython,
+    asked: str | None = None,
 ) -> Row:
-    """Measure a work against a peer, or say why it cannot be."""
-    settings = peer.settings_for({str(entry.get("method", n)) for n, entry in work.entries.items()})
+    """Measure a work against a peer, or say why it cannot be.
+
+    Args:
+        work: The work.
+        peer: The peer.
+        runner: Runs both.
+        count: Pairs.
+        folder: Where finished pairs are kept.
+        find_python: Returns the Python of a peer.
+        asked: Name of the peer's settings; None takes its fastest.
+    """
+    known = peer.settings_for({str(entry.get("method", n)) for n, entry in work.entries.items()})
+    settings = {name: one for name, one in known.items() if asked in (None, name)}
     key = key_of(work, peer, settings, runner.threads)
     try:
+        if not settings:
+            raise Unavailable(f"it has no settings '{asked}' here, but {'; '.join(known)}")
         if peer.folder:
             python = find_python(peer)
 
@@ -126,9 +145,9 @@ def measure(
         )
     except (Unavailable, CannotInstall) as error:
         _say(f"{work.name} against {peer.name}: not run: {error}")
-        return missing_row(work, peer.name, str(error), machine())
+        return missing_row(work, peer.name, str(error), machine()) | {"asked": asked}
     must_be_same_work(work, pairs)
-    return row_of(work, peer.name, pairs, tried, machine())
+    return row_of(work, peer.name, pairs, tried, machine()) | {"asked": asked}
 
 
 def must_be_same_work(work: Work, pairs: Sequence[Pair]) -> None:
@@ -156,6 +175,7 @@ def run_works(
     work_dir: Path,
     out: Path,
     find_python: FindPython = python_of,
+    asked: str | None = None,
 ) -> list[Row]:
     """Measure works against peers; results are written after every peer.
 
@@ -166,6 +186,7 @@ def run_works(
         work_dir: Where finished pairs are kept.
         out: Folder of the results.
         find_python: Returns the Python of a peer.
+        asked: Name of the peers' settings; None takes each one's fastest.
     """
     threads = len(os.sched_getaffinity(0))
     rows: list[Row] = []
@@ -178,7 +199,8 @@ def run_works(
         with tempfile.TemporaryDirectory() as folder:
             runner = Runner(prepare(work, seeds, threads, Path(folder)), threads)
             for name in asked:
-                rows.append(measure(work, PEERS[name], runner, count, work_dir, find_python))
+                peer = PEERS[name]
+                rows.append(measure(work, peer, runner, count, work_dir, find_python, asked))
                 everything = merge(out / "speed.json", rows[-1:])
                 command = shlex.join(["python", "benchmarks/speed.py", *sys.argv[1:]])
                 write_table(everything, out / "speed.md", command)
@@ -192,6 +214,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS), metavar="WORK")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="PEER")
+    parser.add_argument("--settings", help="of the peers, by name; default: each one's fastest")
     parser.add_argument(
         "--quick", action="store_true", help=f"small, two pairs, and only {', '.join(QUICK)}"
     )
@@ -213,7 +236,8 @@ def main() -> None:
     sizes = {"examples": args.examples, "held_out": args.held_out}
     given = {name: value for name, value in sizes.items() if value is not None}
     works = [replace(one, **given) for one in works]
-    print(f"\n{table(run_works(works, peers, pairs, args.work_dir, args.out))}")
+    rows = run_works(works, peers, pairs, args.work_dir, args.out, asked=args.settings)
+    print(f"\n{table(rows)}")
 
 
 if __name__ == "__main__":

@@ -195,6 +195,10 @@ def test_newer_rows_take_the_place_of_older_ones(tmp_path: Path) -> None:
         ("trl", 3.0),
         ("llamafactory", 2.0),
     ]
+    # Settings that were asked for by name have rows of their own beside the fastest.
+    assert len(results.merge(file, [row(1.5) | {"asked": "bf16"}])) == 3
+    merged = results.merge(file, [row(1.7) | {"asked": "bf16"}])
+    assert [one["ratio_median"] for one in merged] == [3.0, 1.7, 2.0]
     assert json.loads(file.read_text()) == merged
     results.write_table(merged, tmp_path / "speed.md", "make bench")
     assert "torch 1/2" in (tmp_path / "speed.md").read_text()
@@ -403,6 +407,11 @@ def test_side_that_cannot_run_leaves_a_row_with_the_reason(
     runner = sides.Runner(SimpleNamespace(work=work, folder=tmp_path), 1)
     made = bench.speed.measure(work, peer, runner, 1, tmp_path, lambda _: Path())
     assert (made["pairs"], made["reason"]) == (0, "not to be had")
+    made = bench.speed.measure(
+        work, peers.PEERS["trl"], runner, 1, tmp_path, lambda _: Path(), "none such"
+    )
+    assert (made["pairs"], made["asked"]) == (0, "none such")
+    assert "defaults; bf16, no checkpointing" in made["reason"]
 
 
 @pytest.mark.parametrize(("kind", "counted"), [("study", 9.0), ("seeds", 2.0)])

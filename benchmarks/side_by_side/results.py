@@ -96,19 +96,22 @@ def _summary(sides: Sequence[Side]) -> dict[str, Any]:
 
 
 def merge(file: Path, rows: Sequence[Row]) -> list[Row]:
-    """Put rows into the file, in the place of older ones of the same work and peer.
+    """Put rows into the file, in the place of older ones of the same work, peer and settings.
 
     Returns:
         All rows, in the order of the works and their peers.
     """
     kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-    by_name = {(row["work"], row["peer"]): row for row in [*kept, *rows]}
+    by_name = {(row["work"], row["peer"], row.get("asked")): row for row in [*kept, *rows]}
     order = [(work.name, peer) for work in WORKS.values() for peer in work.peers]
-    known = [by_name.pop(name) for name in order if name in by_name]
-    merged = known + list(by_name.values())
+    merged = sorted(by_name.values(), key=lambda row: _place(order, row["work"], row["peer"]))
     file.parent.mkdir(parents=True, exist_ok=True)
     write_synced(file.with_suffix(".tmp"), json.dumps(merged, indent=2) + "\n", file)
     return merged
+
+
+def _place(order: Sequence[tuple[str, str]], work: str, peer: str) -> int:
+    return order.index((work, peer)) if (work, peer) in order else len(order)
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -135,6 +138,8 @@ def _cells(row: Row) -> list[str]:
         ]
     ours, theirs = row["ours"], row["theirs"]
     settings = f" ({theirs['settings']})" if theirs["settings"] else ""
+    if len(theirs["tried"]) > 1:
+        settings = f" (its fastest of {len(theirs['tried'])} settings: {theirs['settings']})"
     scores = (
         ", ".join(f"{_mean(v):.3f}" for v in side["score"].values()) for side in (ours, theirs)
     )
@@ -172,7 +177,8 @@ the clock of the work (`benchmarks/README.md` says what it covers; warm-up and s
 alike on both sides). Processes: median seconds from start to exit, tarazu / peer, loading, warm-up
 and answering included. Loss and score (accuracy, F1 for SQuAD) are those of the held-out items
 after training, tarazu / peer, means over pairs. A peer with several documented settings is taken
-at the fastest one on this machine; all that were tried are in `speed.json`.
+at the fastest one on this machine (all that were tried are in `speed.json`), or at the one in
+brackets where only that was asked for (`--settings`).
 """
 
 
