@@ -115,7 +115,7 @@ def test_template_without_system_role_gets_the_instruction_in_the_first_question
     assert plain.startswith(f"<s>[system] {instruction}")
     assert moved.startswith(f"<s>[user] {instruction}\n\nPremise:")
     asking.tokenizer.chat_template = "{{ raise_exception('no turns today') }}"
-    with pytest.raises(Exception, match="no turns today"):
+    with pytest.raises(BadInput, match=r"models\.tiny.*no turns today"):
         prompt_text(item, asking)
 
 

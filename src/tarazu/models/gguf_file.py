@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import struct
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +23,8 @@ from tarazu.models.cache import (
     require_space,
     write_manifest,
 )
+from tarazu.models.gguf_header import check_header
 
-_HEADER = struct.Struct("<4sIQQ")  # magic, version, number of tensors, number of metadata entries
-_SMALLEST_ENTRY = 12  # bytes that the shortest metadata entry or tensor description can take
 _FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 
 
@@ -74,30 +72,6 @@ def convert_gguf(path: Path, sha256: str, where: str, note: Note) -> Path:
         write_manifest(folder, origin=origin, files={path.name: sha256})
 
     return build_once(cache_root() / "gguf" / sha256, build, note)
-
-
-def check_header(path: Path, where: str) -> None:
-    """Refuse a file that is no GGUF file or whose header announces more than the file can hold.
-
-    Args:
-        path: The file.
-        where: The place in the study file, for messages.
-    """
-    with path.open("rb") as file:
-        header = file.read(_HEADER.size)
-    size = path.stat().st_size
-    if len(header) < _HEADER.size or header[:4] != b"GGUF":
-        raise bad(where, f"{path.name} must be a GGUF file", f"a file that starts {header[:4]!r}")
-    _, version, tensors, entries = _HEADER.unpack(header)
-    if version not in (2, 3):
-        raise bad(where, f"{path.name} must be of GGUF version 2 or 3", version)
-    if (tensors + entries) * _SMALLEST_ENTRY > size:
-        raise bad(
-            where,
-            f"{path.name} must hold what its header announces",
-            f"{tensors} tensors and {entries} entries in {size} bytes",
-            "The file is damaged or was not downloaded to its end; fetch it again.",
-        )
 
 
 def read_quantisation(path: Path, where: str) -> Counter[str]:

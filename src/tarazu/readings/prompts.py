@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarazu.data.item import Item
-from tarazu.errors import bad
+from tarazu.errors import BadInput, bad
 from tarazu.readings._reading import Asking
+from tarazu.readings.chat import TemplateError, chat_text
 
 AT_ONCE = 256  # a tokenizer keeps much beside the tokens: items that it is given at a time
 CONTENT_FREE = "N/A"  # Zhao et al. 2021, "Calibrate Before Use", section 5
@@ -69,18 +70,22 @@ def _chat_text(item: Item, shots: Sequence[Item], asking: Asking) -> str:
     turns.append({"role": "user", "content": _question(item, asking)})
     system = {"role": "system", "content": asking.task.instruction(asking.template)}
     try:
-        return _apply(asking.tokenizer, [system, *turns])
-    except Exception as error:  # a template raises what it likes
+        return chat_text(asking.tokenizer, [system, *turns], asking.info.name)
+    except TemplateError as error:
         if "system" not in str(error).lower():
-            raise
-        # Some templates have no system role: the instruction then opens the first question.
-        turns[0]["content"] = f"{system['content']}\n\n{turns[0]['content']}"
-        return _apply(asking.tokenizer, turns)
+            raise _refused(asking, error) from None
+    # Some templates have no system role: the instruction then opens the first question.
+    turns[0]["content"] = f"{system['content']}\n\n{turns[0]['content']}"
+    try:
+        return chat_text(asking.tokenizer, turns, asking.info.name)
+    except TemplateError as error:
+        raise _refused(asking, error) from None
 
 
-def _apply(tokenizer: Any, turns: list[dict[str, str]]) -> str:
-    text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    return text
+def _refused(asking: Asking, error: TemplateError) -> BadInput:
+    remedy = "Set chat: 'off' to ask the model without its template."
+    rule = "its chat template must write a dialogue"
+    return bad(f"models.{asking.info.name}", rule, error, remedy)
 
 
 def _token_ids(texts: Sequence[str], asking: Asking) -> list[list[int]]:
