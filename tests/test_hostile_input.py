@@ -123,7 +123,9 @@ def test_shipped_studies_are_within_the_limits() -> None:
         assert read_document(study).values
 
 
-@pytest.mark.parametrize("name", ["..", "../x", "/x", "a/b", "A", "a b", ".x", "a\\b", "", "a" * 65])
+@pytest.mark.parametrize(
+    "name", ["..", "../x", "/x", "a/b", "A", "a b", ".x", "a\\b", "", "a" * 65]
+)
 def test_a_studys_name_is_no_path(tmp_path: Path, name: str) -> None:
     assert "study" in refused(tmp_path, json.dumps({**STUDY, "study": name}))
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tarazu.errors import bad
 from tarazu.processes import RunFailed, in_own_process
 from tarazu.record.store import Store
 from tarazu.report.complaints import complain, print_problems, write_traceback
 from tarazu.scrub import HIDDEN, scrub
-from tarazu.errors import bad
 from tarazu.testing.records import Make
 
 TOKEN = "tok-0123456789+/abc"
@@ -47,7 +47,14 @@ def test_forms_of_secrets(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["ann@example.org", "https://example.org:80/a@b", "hf_hub", "a: b @ c", "{premise}", "ORG/NAME@v1"],
+    [
+        "ann@example.org",
+        "https://example.org:80/a@b",
+        "hf_hub",
+        "a: b @ c",
+        "{premise}",
+        "ORG/NAME@v1",
+    ],
 )
 def test_other_text_stays(text: str) -> None:
     assert scrub(text) == text

@@ -105,7 +105,12 @@ def test_missing_files_name_the_nearest(tmp_path: Path) -> None:
         ("a.parquet", b"", "data.train", "at least one row"),
         ("a.jsonl", b'{"a": 1}\n"' + b"x" * (1 << 24), "a.jsonl:2", "a line has at most"),
         ("a.csv", b"a,b\n1,2\n" + b"x" * (1 << 24) + b",1\n", "a.csv:3", "a line has at most"),
-        ("a.csv", b'a,b\n1,"' + b"x\n" * (1 << 24), "a.csv:2", "field larger than field limit"),
+        (
+            "a.csv",
+            b'a,b\n1,"' + (b"x" * 9999 + b"\n") * 1700,
+            "a.csv:2",
+            "field larger than field limit",
+        ),
         ("a.jsonl", b"[" * 100_000, "a.jsonl:1", "one JSON object"),
         ("a.jsonl", b'{"a": ' + b"9" * 5000 + b"}", "a.jsonl:1", "one JSON object"),
     ],

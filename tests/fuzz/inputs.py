@@ -42,7 +42,7 @@ YAML = [
     b"[" * 60, b"{a: " * 60, b"- " * 200, b"a: '", b"\t", b"\xef\xbb\xbfversion: 1\n",
 ]  # fmt: skip
 ROWS = [
-    {"premise": f"p {i}, \"q\"", "hypothesis": f"h {i}", "label": label}
+    {"premise": f'p {i}, "q"', "hypothesis": f"h {i}", "label": label}
     for i, label in enumerate(["entailment", "neutral", "contradiction", "neutral"])
 ]
 EXTREME = (0, 1, 2, 7, 255, 256, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1)
@@ -52,7 +52,9 @@ SCALARS = st.one_of(
 )  # fmt: skip
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 

@@ -12,9 +12,7 @@ import pytest
 FEED = Path(__file__).with_name("feed.py")
 
 
-@pytest.mark.parametrize(
-    "kind", ["study", "csv", "tsv", "jsonl", "parquet", "gguf", "safetensors"]
-)
+@pytest.mark.parametrize("kind", ["study", "csv", "tsv", "jsonl", "parquet", "gguf", "safetensors"])
 def test_bent_inputs_are_accepted_or_refused_and_nothing_else(kind: str) -> None:
     command = [sys.executable, str(FEED), "--kind", kind, "--count", "80", "--seed", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

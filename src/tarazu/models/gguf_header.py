@@ -205,4 +205,6 @@ def _block_sizes() -> dict[int, tuple[int, int]]:
     """Return values and bytes of a block by the number of the tensor's type."""
     from gguf.constants import GGML_QUANT_SIZES
 
-    return {int(kind): (int(values), int(size)) for kind, (values, size) in GGML_QUANT_SIZES.items()}
+    return {
+        int(kind): (int(values), int(size)) for kind, (values, size) in GGML_QUANT_SIZES.items()
+    }

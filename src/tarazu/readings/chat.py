@@ -43,7 +43,10 @@ class _Worker:
 
     def __init__(self) -> None:
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        environment |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "HF_HUB_OFFLINE": "1"}
+        environment |= {
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "HF_HUB_OFFLINE": "1",
+        }
         file = Path(__file__).with_name("_chat_worker.py")
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(file)],
