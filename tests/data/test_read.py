@@ -232,12 +232,15 @@ def test_parquet_text_that_is_no_utf8_is_named_by_row(tmp_path: Path) -> None:
     assert "a.parquet: row 3: 'text' must be readable" in message
 
 
-def test_a_small_parquet_file_cannot_fill_the_memory(tmp_path: Path) -> None:
+def test_a_small_parquet_file_cannot_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = pa.array([None] * 1_000_000, pa.string())
     write_table(tmp_path / "a.parquet", pa.table({"text": rows}))
     assert (tmp_path / "a.parquet").stat().st_size < 10_000
     assert "plausible size" in refused(tmp_path, "a.parquet")
-    text = pa.array(["x" * (200 << 20)], pa.large_string())
+    monkeypatch.setattr("tarazu.data.read._SMALL", 0)
+    text = pa.array(["x" * (4 << 20)], pa.large_string())
     write_table(tmp_path / "a.parquet", pa.table({"text": text}))
     assert "plausible size" in refused(tmp_path, "a.parquet")
 

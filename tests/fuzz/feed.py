@@ -149,7 +149,7 @@ def report(results: list[dict[str, Any]], seed: int, seconds: float) -> str:
         "Made by `make fuzz` (`tests/fuzz/feed.py`); see `docs/design/hostile-input.md`. An input "
         "is a sound file bent in a few places; it must be accepted or refused as bad input, within "
         f"{SECONDS:g} s of processor time and {MEMORY >> 20} MiB beside the imports.", "",
-        f"Seed {seed}, {seconds:.0f} s, Python {platform.python_version()}, {platform.machine()}.", "",
+        f"Seed {seed}, {seconds:.0f} s, Python {platform.python_version()}.", "",
         "| input | accepted | refused | broken | slowest, s | peak memory with imports, MiB |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
         *(

@@ -28,7 +28,7 @@ _HUB = re.compile(
 )
 _LONGEST = 1 << 24
 """Bytes of a line and characters of a cell: no model reads texts of sixteen million letters."""
-# A Parquet file that says it holds more than this for its size is made to fill the memory. Every row
+# A Parquet file that says it holds more than this for its size is made to fill memory. Every row
 # has a text of its own, so that there are never more rows than bytes.
 _LARGEST_GROWTH = 1000
 _SMALL = 64 << 20
