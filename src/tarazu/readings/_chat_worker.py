@@ -9,39 +9,52 @@ from __future__ import annotations
 
 import json
 import resource
+import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 MEMORY = 1 << 29  # bytes above what the imports take
 
 
 def main() -> None:
     """Answer requests until the other side is gone."""
-    from transformers.utils.chat_template_utils import render_jinja_template
-
     _limit_memory()
+    # Nobody handles this signal: the system ends the process, whatever it is busy with, and even
+    # when the study itself was killed.
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     answers, sys.stdout = sys.stdout, sys.stderr
     print("{}", file=answers, flush=True)
     for line in sys.stdin:
         request = json.loads(line)
-        try:
-            texts, _ = render_jinja_template(
-                conversations=[request["turns"]],
-                chat_template=request["template"],
-                add_generation_prompt=True,
-                **request["tokens"],
-            )
-            answer = {"text": texts[0]}
-            if len(answer["text"]) > request["longest"]:
-                answer = {"limit": f"a text of {len(answer['text'])} characters"}
-        except MemoryError:
-            answer = {"limit": f"more than {MEMORY >> 20} MiB of memory"}
-        except Exception as error:  # a template raises what it likes
-            answer = {"error": f"{type(error).__name__}: {error}"[:2000]}
-        print(json.dumps(answer), file=answers, flush=True)
+        signal.setitimer(signal.ITIMER_PROF, request["seconds"])
+        answer = json.dumps(_answer(request))
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        print(answer, file=answers, flush=True)
+
+
+def _answer(request: dict[str, Any]) -> dict[str, str]:
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    try:
+        texts, _ = render_jinja_template(
+            conversations=[request["turns"]],
+            chat_template=request["template"],
+            add_generation_prompt=True,
+            **request["tokens"],
+        )
+    except MemoryError:
+        return {"limit": f"more than {MEMORY >> 20} MiB of memory"}
+    except Exception as error:  # a template raises what it likes
+        return {"error": f"{type(error).__name__}: {error}"[:2000]}
+    if len(texts[0]) > request["longest"]:
+        return {"limit": f"a text of {len(texts[0])} characters"}
+    return {"text": texts[0]}
 
 
 def _limit_memory() -> None:
+    import transformers.utils.chat_template_utils  # noqa: F401  # before anything is counted
+
     try:
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     except FileNotFoundError:  # no Linux: the time is limited all the same

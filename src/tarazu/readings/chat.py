@@ -3,6 +3,7 @@
 A template is a program that comes with a model. transformers runs it in Jinja's sandbox, which
 keeps it from Python's own objects but lets it loop for ever or fill the memory. So it runs in one
 process beside this one, without our environment's secrets, which is ended when it takes too long.
+Its time is processor time: a busy machine or a stopped study makes no template wrong.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -22,7 +24,9 @@ from typing import Any
 from tarazu.errors import bad
 
 SECONDS = 5.0
-"""For one dialogue. A usual template takes less than a thousandth."""
+"""Processor time for one dialogue. A usual template takes less than a thousandth."""
+PATIENCE = 120.0
+"""Seconds until an answer is given up, however little the process was let run."""
 LONGEST = 4_000_000
 """Characters beside those of the dialogue itself."""
 _START = 300.0
@@ -56,9 +60,16 @@ class _Worker:
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for the study; the closed pipe ends this one
         )
-        self._answer(time.monotonic() + _START)
 
-    def ask(self, request: dict[str, Any], seconds: float) -> dict[str, str]:
+    def wait(self) -> None:
+        """Wait until requests can be asked.
+
+        Raises:
+            _Stuck: The process did not start.
+        """
+        self._answer(_START)
+
+    def ask(self, request: dict[str, Any]) -> dict[str, str]:
         """Send a request and return its answer.
 
         Raises:
@@ -67,27 +78,37 @@ class _Worker:
         writing = self._process.stdin
         assert writing is not None
         try:
-            writing.write(json.dumps(request).encode() + b"\n")
+            # Special tokens may be objects of the tokenizer's own.
+            writing.write(json.dumps(request, default=str).encode() + b"\n")
             writing.flush()
         except BrokenPipeError:
-            raise _Stuck("its process was ended") from None
-        return self._answer(time.monotonic() + seconds)
+            raise _Stuck(self._ended()) from None
+        return self._answer(PATIENCE)
 
-    def _answer(self, until: float) -> dict[str, str]:
+    def _answer(self, seconds: float) -> dict[str, str]:
         reading = self._process.stdout
         assert reading is not None
+        until = time.monotonic() + seconds
         parts = []
         while True:
-            left = until - time.monotonic()
-            if left <= 0 or not select.select([reading], [], [], left)[0]:
-                raise _Stuck(f"no answer in {SECONDS:g} seconds")
+            # What is there is read even when this process was stopped until after the time.
+            left = max(0.0, until - time.monotonic())
+            if not select.select([reading], [], [], left)[0]:
+                raise _Stuck(f"no answer in {seconds:g} seconds")
             part = os.read(reading.fileno(), 1 << 20)
             if not part:
-                raise _Stuck("its process was ended")
+                raise _Stuck(self._ended())
             parts.append(part)
             if part.endswith(b"\n"):  # one answer to one request: nothing follows it
                 answer: dict[str, str] = json.loads(b"".join(parts))
                 return answer
+
+    def _ended(self) -> str:
+        """Say how the process ended."""
+        code = self._process.wait()
+        if code == -signal.SIGPROF:
+            return f"no answer in {SECONDS:g} seconds"
+        return f"its process ended with the code {code}"
 
     def end(self) -> None:
         self._process.kill()
@@ -119,10 +140,11 @@ def chat_text(tokenizer: Any, turns: list[dict[str, str]], model: str) -> str:
         "turns": turns,
         "tokens": dict(tokenizer.special_tokens_map),
         "longest": LONGEST + sum(len(turn["content"]) for turn in turns),
+        "seconds": SECONDS,
     }
     with _lock:
         try:
-            answer = _running().ask(request, SECONDS)
+            answer = _running().ask(request)
         except _Stuck as stuck:
             end_worker()
             answer = {"limit": str(stuck)}
@@ -142,10 +164,22 @@ def chat_text(tokenizer: Any, turns: list[dict[str, str]], model: str) -> str:
     return answer["text"]
 
 
+def start_worker() -> None:
+    """Start the process where loading is measured, so that the first answer is not charged."""
+    with _lock:
+        _running()
+
+
 def _running() -> _Worker:
     global _worker
     if _worker is None or _worker[0] != os.getpid():
-        _worker = (os.getpid(), _Worker())
+        worker = _Worker()
+        try:
+            worker.wait()
+        except _Stuck as stuck:  # not the template's fault
+            worker.end()
+            raise RuntimeError(f"the process of chat templates did not start: {stuck}") from None
+        _worker = (os.getpid(), worker)
     return _worker[1]
 
 

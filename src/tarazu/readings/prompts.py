@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tarazu.data.item import Item
-from tarazu.errors import BadInput, bad
+from tarazu.errors import bad
 from tarazu.readings._reading import Asking
 from tarazu.readings.chat import TemplateError, chat_text
 
@@ -71,21 +71,16 @@ def _chat_text(item: Item, shots: Sequence[Item], asking: Asking) -> str:
     system = {"role": "system", "content": asking.task.instruction(asking.template)}
     try:
         return chat_text(asking.tokenizer, [system, *turns], asking.info.name)
-    except TemplateError as error:
-        if "system" not in str(error).lower():
-            raise _refused(asking, error) from None
-    # Some templates have no system role: the instruction then opens the first question.
-    turns[0]["content"] = f"{system['content']}\n\n{turns[0]['content']}"
+    except TemplateError:
+        # Some templates have no system role, and not all say so: Mistral's only wants the roles to
+        # alternate. The instruction then opens the first question.
+        turns[0]["content"] = f"{system['content']}\n\n{turns[0]['content']}"
     try:
         return chat_text(asking.tokenizer, turns, asking.info.name)
     except TemplateError as error:
-        raise _refused(asking, error) from None
-
-
-def _refused(asking: Asking, error: TemplateError) -> BadInput:
-    remedy = "Set chat: 'off' to ask the model without its template."
-    rule = "its chat template must write a dialogue"
-    return bad(f"models.{asking.info.name}", rule, error, remedy)
+        remedy = "Set chat: 'off' to ask the model without its template."
+        rule = "its chat template must write a dialogue"
+        raise bad(f"models.{asking.info.name}", rule, error, remedy) from None
 
 
 def _token_ids(texts: Sequence[str], asking: Asking) -> list[list[int]]:
