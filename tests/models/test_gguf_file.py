@@ -13,7 +13,7 @@ import pytest
 from tarazu.errors import BadInput
 from tarazu.models import gguf_file
 from tarazu.models.cache import sha256_of
-from tarazu.models.gguf_file import convert_gguf, read_quantisation
+from tarazu.models.gguf_file import convert_gguf
 from tarazu.models.gguf_header import check_header
 from tarazu.models.source import LocalModel, fetch
 from tarazu.record.spec import ModelSpec
@@ -186,7 +186,7 @@ def test_conversion_happens_once(
 def test_quantisation_is_read_from_the_tensors_not_the_name(tmp_path: Path) -> None:
     path = tmp_path / "claims.Q8_0.gguf"
     write_gguf(path, "F32")
-    counts = read_quantisation(path, "models.m.source")
+    counts = check_header(path, "models.m.source")
     assert set(counts) == {"F32"}
     assert gguf_file._origin(path.name, counts) == "from GGUF F32 (claims.Q8_0.gguf)"
 

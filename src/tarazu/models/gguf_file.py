@@ -55,7 +55,7 @@ def convert_gguf(path: Path, sha256: str, where: str, note: Note) -> Path:
     """
 
     def build(folder: Path) -> None:
-        counts = read_quantisation(path, where)
+        counts = check_header(path, where)
         origin = _origin(path.name, counts)
         note(f"converting {path.name} to safetensors ({origin.split(' (')[0]}), once")
         require_space(folder, 4 * sum(counts.values()))
@@ -72,34 +72,6 @@ def convert_gguf(path: Path, sha256: str, where: str, note: Note) -> Path:
         write_manifest(folder, origin=origin, files={path.name: sha256})
 
     return build_once(cache_root() / "gguf" / sha256, build, note)
-
-
-def read_quantisation(path: Path, where: str) -> Counter[str]:
-    """Return how many weights the file holds in each format, such as ``Q4_1``.
-
-    Args:
-        path: The GGUF file.
-        where: The place in the study file, for messages.
-
-    Raises:
-        BadInput: When the file does not hold what its header announces.
-    """
-    check_header(path, where)
-    from gguf import GGUFReader
-
-    counts: Counter[str] = Counter()
-    try:
-        # The reader maps the file: a tensor that would lie beyond its end fails here, unallocated.
-        for tensor in GGUFReader(path).tensors:
-            counts[tensor.tensor_type.name] += int(tensor.n_elements)
-    except (ValueError, IndexError, KeyError, OverflowError, MemoryError) as error:
-        raise bad(
-            where,
-            f"{path.name} must be a complete GGUF file",
-            f"'{error}'",
-            "The file is damaged or was not downloaded to its end; fetch it again.",
-        ) from error
-    return counts
 
 
 def _origin(file: str, counts: Counter[str]) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,11 +31,14 @@ _LARGEST_ALIGNMENT = 1 << 16
 
 MAX_TENSORS = 100_000
 MAX_ENTRIES = 10_000
-MAX_NAME = 1 << 16
+MAX_NAME = 1 << 10
 MAX_DIMENSIONS = 4
-MAX_VALUES = 4_000_000
+MAX_VALUES = 2_000_000
 """Values in all arrays together: readers make an object of each. Gemma's vocabulary of 262,144 with
 its scores, types and merges is 1.4 million."""
+MAX_STRING = 1 << 24
+"""Bytes of one text: readers make a list of its bytes. A whole tokenizer as JSON is ten million."""
+MAX_METADATA = 1 << 27
 
 
 class _Damaged(Exception):
@@ -64,10 +68,10 @@ class _Walk:
     def u64(self, what: str) -> int:
         return int.from_bytes(self.data[(at := self.skip(8, what)) : at + 8], "little")
 
-    def string(self, what: str, longest: int | None = None) -> int:
+    def string(self, what: str, longest: int = MAX_STRING) -> int:
         """Go over a string and return its length; its bytes end at `place`."""
         length = self.u64(what)
-        if longest is not None and length > longest:
+        if length > longest:
             raise _Damaged(f"{what} of {length} bytes")
         self.skip(length, what)
         return length
@@ -111,12 +115,15 @@ class _Walk:
             raise _Damaged(f"{what}: an array of the type {kind}")
 
 
-def check_header(path: Path, where: str) -> None:
+def check_header(path: Path, where: str) -> Counter[str]:
     """Refuse a file that is no GGUF file or whose header announces more than the file can hold.
 
     Args:
         path: The file.
         where: The place in the study file, for messages.
+
+    Returns:
+        How many weights it holds in each format, such as ``Q4_1``.
 
     Raises:
         BadInput: It is no GGUF file, its names are not unique, its counts, lengths or dimensions
@@ -136,7 +143,7 @@ def check_header(path: Path, where: str) -> None:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 walk = _Walk(data, size)
                 alignment = _entries(walk, entries)
-                _tensors(walk, tensors, alignment)
+                return _tensors(walk, tensors, alignment)
         except _Damaged as damage:
             raise bad(
                 where,
@@ -164,17 +171,23 @@ def _entries(walk: _Walk, count: int) -> int:
         kind = walk.u32("an entry's type")
         start = walk.place
         walk.value(kind, name)
+        if walk.place > MAX_METADATA:
+            raise _Damaged(f"metadata of more than {MAX_METADATA} bytes")
         if name == _ALIGNMENT:
+            if kind != _UINT32:
+                raise _Damaged(f"an alignment of the type {kind}")
             alignment = int.from_bytes(walk.data[start : walk.place], "little")
-            power = 0 < alignment <= _LARGEST_ALIGNMENT and alignment & (alignment - 1) == 0
-            if kind != _UINT32 or not power:
+            if not 0 < alignment <= _LARGEST_ALIGNMENT or alignment & (alignment - 1):
                 raise _Damaged("an alignment that is no power of two")
     return alignment
 
 
-def _tensors(walk: _Walk, count: int, alignment: int) -> None:
-    """Go over the descriptions of tensors and check that each lies inside the file."""
-    blocks = _block_sizes()
+def _tensors(walk: _Walk, count: int, alignment: int) -> Counter[str]:
+    """Go over the descriptions of tensors, check that each lies inside the file, and count."""
+    formats = _formats()
+    weights: Counter[str] = Counter()
+    if not count:
+        raise _Damaged("no tensors")
     names: set[bytes] = set()
     lying: list[tuple[int, int, str]] = []
     for _ in range(count):
@@ -184,27 +197,34 @@ def _tensors(walk: _Walk, count: int, alignment: int) -> None:
             raise _Damaged(f"'{name}' with {dimensions} dimensions")
         sizes = [walk.u64(f"the dimensions of '{name}'") for _ in range(dimensions)]
         kind = walk.u32(f"the type of '{name}'")
-        if kind not in blocks:
+        if kind not in formats:
             raise _Damaged(f"'{name}' of the unknown type {kind}")
-        values, size = blocks[kind]
+        values, size, form = formats[kind]
         elements = 1
         for one in sizes:  # Python's integers do not overflow
             elements *= one
         if not elements or (sizes and sizes[0] % values):
             raise _Damaged(f"'{name}' of the shape {sizes} in blocks of {values}")
+        weights[form] += elements
         lying.append((walk.u64(f"the place of '{name}'"), elements // values * size, name))
     start = -(-walk.place // alignment) * alignment
-    for offset, size, name in lying:
+    free = 0
+    for offset, size, name in sorted(lying):
+        if offset < free:  # a small file would become a huge model
+            raise _Damaged(f"'{name}' at {offset}, inside of another tensor")
+        free = offset + size
         if offset % alignment:
             raise _Damaged(f"'{name}' at {offset}, which is no multiple of {alignment}")
         if offset + size > walk.end - start:
             raise _Damaged(f"'{name}' of {size} bytes at {offset} of {max(0, walk.end - start)}")
+    return weights
 
 
-def _block_sizes() -> dict[int, tuple[int, int]]:
-    """Return values and bytes of a block by the number of the tensor's type."""
+def _formats() -> dict[int, tuple[int, int, str]]:
+    """Return values and bytes of a block and the name, by the number of the tensor's type."""
     from gguf.constants import GGML_QUANT_SIZES
 
     return {
-        int(kind): (int(values), int(size)) for kind, (values, size) in GGML_QUANT_SIZES.items()
+        int(kind): (int(values), int(size), kind.name)
+        for kind, (values, size) in GGML_QUANT_SIZES.items()
     }

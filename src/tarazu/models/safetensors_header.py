@@ -11,11 +11,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tarazu.errors import BadInput, bad
+from tarazu.errors import BadInput, Problem, bad
 
-MAX_HEADER = 25_000_000
-"""Bytes. A description takes about a hundred: room for 200,000 tensors; the library allows 100 MB,
-of which Python's JSON would make a gigabyte."""
+MAX_HEADER = 10_000_000
+"""Bytes. A description takes about a hundred: room for 100,000 tensors in a file; the library
+allows 100 MB, of which Python's JSON would make gigabytes."""
 _BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8,
     "F8_E5M2FNUZ": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16, "U32": 32, "I32": 32, "F32": 32,
@@ -37,7 +37,7 @@ def check_weights(folder: Path, where: str) -> None:
     Raises:
         BadInput: With every damaged file.
     """
-    problems = []
+    problems: list[Problem] = []
     for path in sorted(folder.glob("*.safetensors")):
         try:
             check_safetensors(path, where)

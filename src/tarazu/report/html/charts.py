@@ -53,8 +53,9 @@ def forest(rows: Sequence[ForestRow], axis: str, language: Language) -> str:
         }
         for row in rows
     ]
+    order = [one_line(row.entry) for row in rows]
     base = alt.Chart(values(data)).encode(
-        y=alt.Y("entry:N", sort=[one_line(row.entry) for row in rows], title=None, axis=_names(alt)),
+        y=alt.Y("entry:N", sort=order, title=None, axis=_names(alt)),
         color=alt.Color("colour:N", scale=None),
     )
     ends = [end for one in rows for end in (one.mean, one.low, one.high) if end is not None]
