@@ -163,3 +163,17 @@ def test_a_bundle_holds_plain_files_inside_its_own_folder(tmp_path: Path) -> Non
             assert not member.filename.startswith("/")
             assert ".." not in member.filename.split("/")
             assert (member.external_attr >> 16) == 0o644
+
+
+def test_a_bundle_follows_no_link_out_of_its_run(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("not yours")
+    store = Store(tmp_path / "out")
+    folder = store.run_folder(store.write_record(make_record("lora")))
+    said = json.loads((folder / "record.json").read_text())
+    said["artifacts"] = [{"path": "a.bin", "sha256": "0" * 64, "bytes": 9}]
+    (folder / "record.json").write_text(json.dumps(said))
+    (folder / "a.bin").symlink_to(tmp_path / "x")
+    store.write_study({"methods": {"lora": {}}})
+    with pytest.raises(BadInput, match="must lie in its run's folder"):
+        bundle(tmp_path / "out", weights=True)
+    assert not list(tmp_path.glob("*.zip"))

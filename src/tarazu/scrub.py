@@ -7,6 +7,7 @@ wherever it stands; beside that, what has the form of one.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -14,14 +15,16 @@ from urllib.parse import quote
 
 HIDDEN = "[hidden]"
 
-_NAMES = re.compile(r"(?:^|_)(?:TOKEN|API_?KEY|SECRET|PASSWORD|SECRET_ACCESS_KEY)$", re.IGNORECASE)
-# A shorter value would stand in ordinary text: nothing is a secret that a word could be.
-_SHORTEST = 12
+_NAMES = re.compile(
+    r"(?:^|_)(?:TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|SECRET|PASSWORD|PASSWD)$", re.IGNORECASE
+)
+# Nothing is a secret that a word or a number of ordinary text could be.
+_SECRET = re.compile(r"\S{12,}|(?=\S*\d)(?=\S*[A-Za-z])\S{8,}")
 _FORMS = (
-    re.compile(r"\b(hf|api_org)_[A-Za-z0-9]{20,}"),
+    re.compile(r"(?:hf|api_org)_[A-Za-z0-9]{20,}"),
     re.compile(r"(?<=://)[^/\s:@\"'\\]*:[^/\s@\"'\\]+(?=@)"),  # https://user:password@host
     re.compile(r"(?<=://)[^/\s:@\"'\\]{12,}(?=@)"),  # https://token@host
-    re.compile(r"(?i)(?<=bearer )[\w.~+/=-]{8,}"),
+    re.compile(r"(?i)(?<=bearer )(?=[\w.~+/=-]*\d)[\w.~+/=-]{12,}"),
 )
 
 
@@ -42,14 +45,25 @@ def _known() -> list[str]:
     """Return the secrets of this machine, longest first: one may be part of another."""
     found = {value.strip() for name, value in os.environ.items() if _NAMES.search(name)}
     found.add(_stored())
-    found = {one for one in found if len(one) >= _SHORTEST and not re.search(r"\s", one)}
-    return sorted(found | {quote(one, safe="") for one in found}, key=len, reverse=True)
+    found = {one for one in found if _SECRET.fullmatch(one)}
+    forms = {form(one) for one in found for form in (str, _in_address, _in_json)}
+    return sorted(forms, key=len, reverse=True)
+
+
+def _in_address(secret: str) -> str:
+    return quote(secret, safe="")
+
+
+def _in_json(secret: str) -> str:
+    return json.dumps(secret, ensure_ascii=False)[1:-1]
 
 
 def _stored() -> str:
     """Return the token that ``hf auth login`` stored, if there is one."""
-    home = Path(os.environ.get("HF_HOME") or Path("~/.cache/huggingface").expanduser())
     try:
-        return Path(os.environ.get("HF_TOKEN_PATH") or home / "token").read_text("utf-8").strip()
-    except (OSError, ValueError):
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+        home = Path(os.environ.get("HF_HOME") or cache / "huggingface")
+        file = Path(os.environ.get("HF_TOKEN_PATH") or home / "token").expanduser()
+        return file.read_text("utf-8").strip()
+    except (OSError, ValueError, RuntimeError):  # nobody's home
         return ""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tarazu.data import corpus_source
+from tarazu.data.memory import limited_memory
 from tarazu.data.read import Rows, read_rows
 from tarazu.errors import BadInput
 
@@ -257,3 +259,32 @@ def test_damaged_names_of_classes_are_passed_over(tmp_path: Path, features: byte
     table = pa.table({"text": ["a"]}).replace_schema_metadata({b"huggingface": features})
     write_table(tmp_path / "a.parquet", table)
     assert read_rows("a.parquet", base=tmp_path, where="data.train") == [{"text": "a"}]
+
+
+def bomb(length: int, rows: int) -> pa.Table:
+    """One long text, told again and again: a dictionary of one entry and a run of zeros."""
+    return pa.table({"text": pa.DictionaryArray.from_arrays([0] * rows, ["x" * length])})
+
+
+def test_one_long_text_told_again_and_again_cannot_fill_the_memory(tmp_path: Path) -> None:
+    write_table(tmp_path / "a.parquet", bomb(1 << 20, 5000))
+    assert (tmp_path / "a.parquet").stat().st_size < 10_000
+    assert "plausible size" in refused(tmp_path, "a.parquet")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "plausible size" in refused(tmp_path, "a.parquet")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # in KiB
+
+
+def test_texts_that_stand_often_are_read(tmp_path: Path) -> None:
+    """As a passage with its questions: the limits are far from what data are."""
+    write_table(tmp_path / "a.parquet", bomb(5000, 5000))
+    rows = read_rows("a.parquet", base=tmp_path, where="data.train")
+    assert rows == [{"text": "x" * 5000}] * 5000
+
+
+def test_the_limit_of_memory_ends_with_reading(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    with pytest.raises(MemoryError), limited_memory(1 << 24):
+        bytearray(1 << 28)
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+    assert len(bytearray(1 << 28)) == 1 << 28

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tarazu.data.corpus_source import corpus_file
+from tarazu.data.memory import limited_memory
 from tarazu.errors import bad, did_you_mean
 
 Rows = list[dict[str, object]]
@@ -30,8 +31,11 @@ _LONGEST = 1 << 24
 """Bytes of a line and characters of a cell: no model reads texts of sixteen million letters."""
 # A Parquet file that says it holds more than this for its size is made to fill memory. Every row
 # has a text of its own, so that there are never more rows than bytes.
-_LARGEST_GROWTH = 1000
+_LARGEST_GROWTH = 200
 _SMALL = 64 << 20
+# What a file does not say about itself (one long text told ten thousand times, a page that lies) is
+# stopped by the memory that reading may take beside that.
+_MEMORY = 512 << 20
 _FEW_ROWS = 100_000
 _REWRITE = "Mend this line, or convert the file to jsonl or parquet."
 
@@ -209,15 +213,23 @@ def _parquet(stream: IO[bytes], name: str) -> Iterator[dict[str, object]]:
     try:
         file = pq.ParquetFile(stream)
         _check_growth(file.metadata, size, name)
-        table = file.read()
+        with limited_memory(_MEMORY + _LARGEST_GROWTH * size):
+            table = file.read(use_threads=False)
+            _check_columns(table, name)
+            rows = _as_rows(table, name)
+    except MemoryError:
+        rule = "a Parquet file must unpack to a plausible size"
+        raise bad(name, rule, f"{size} bytes that fill the memory", "Write it again.") from None
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise bad(name, "must be a readable Parquet file", first, "Fetch it again.") from None
+    return iter(_named(rows, _class_names(table.schema.metadata or {}), name))
+
+
+def _check_columns(table: pa.Table, name: str) -> None:
     if len(set(table.column_names)) < table.num_columns:
         found = ", ".join(map(repr, table.column_names))
         raise bad(name, "every column must have a name of its own", found)
-    rows = _as_rows(table, name)
-    return iter(_named(rows, _class_names(table.schema.metadata or {}), name))
 
 
 def _check_growth(metadata: pq.FileMetaData, size: int, name: str) -> None:

@@ -204,7 +204,8 @@ class Store:
             leakage: What the splits share, by item ids.
         """
         folder = self._data / data_id(inputs)
-        text = json.dumps({"notes": list(notes), **leakage}, ensure_ascii=False, indent=1) + "\n"
+        said = {"notes": list(notes), **leakage}
+        text = scrub(json.dumps(said, ensure_ascii=False, indent=1)) + "\n"
         with told_plainly(self.folder):
             folder.mkdir(parents=True, exist_ok=True)
             write_synced(folder / f"{_TEMPORARY}{uuid.uuid4().hex}", text, folder / "notes.json")
