@@ -19,7 +19,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from tarazu.errors import BadInput, Problem, bad, did_you_mean
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 500_000
 MAX_ALIASES = 100
 MAX_DEPTH = 40
 MAX_NODES = 20_000

@@ -2,24 +2,99 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import importlib.util
+import os
+import time
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
-FEED = Path(__file__).with_name("feed.py")
+
+@pytest.fixture(scope="module")
+def feed() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("feed", Path(__file__).with_name("feed.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.mark.parametrize("kind", ["study", "csv", "tsv", "jsonl", "parquet", "gguf", "safetensors"])
-def test_bent_inputs_are_accepted_or_refused_and_nothing_else(kind: str) -> None:
-    command = [sys.executable, str(FEED), "--kind", kind, "--count", "80", "--seed", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout.splitlines()[-1])
+def test_bent_inputs_are_accepted_or_refused_and_nothing_else(
+    feed: ModuleType, kind: str, tmp_path: Path
+) -> None:
+    found = feed.feed(kind, 60, 1, tmp_path)
     assert found["examples"] == []
     assert found["broken"] == 0
-    assert found["accepted"] + found["refused"] == 80
+    assert found["accepted"] + found["refused"] == 60
     assert found["accepted"] > 0
     assert found["refused"] > 0
     assert found["slowest"] < 5
+
+
+def test_inputs_follow_from_the_seed(
+    feed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fed(seed: int) -> list[bytes]:
+        seen: list[bytes] = []
+        monkeypatch.setattr(feed, "read", lambda kind, file: seen.append(file.read_bytes()))
+        feed.feed("jsonl", 20, seed, tmp_path)
+        return seen
+
+    assert fed(1) == fed(1) != fed(50)
+
+
+def hang(*_: object) -> None:
+    while True:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("broken", "found"),
+    [
+        (hang, "Hang"),
+        (lambda *_: bytearray(1 << 31), "MemoryError"),
+        (lambda *_: {}["x"], "KeyError"),
+    ],
+    ids=["hang", "memory", "traceback"],
+)
+def test_what_breaks_the_rule_is_seen(
+    feed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Any, found: str
+) -> None:
+    monkeypatch.setattr(feed, "SECONDS", 0.05)
+    monkeypatch.setattr(feed, "read_sound", lambda *_: None)
+    monkeypatch.setattr(feed, "read", broken)
+    said = feed.feed("csv", 3, 1, tmp_path)
+    assert said["broken"] == 3
+    assert all(found in example["error"] for example in said["examples"])
+
+
+def test_what_ends_the_process_is_seen(
+    feed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "feed.py"
+    program.write_text(
+        "import os, sys\nfolder = sys.argv[sys.argv.index('--folder') + 1]\n"
+        "open(f'{folder}/input.csv', 'wb').write(b'evil')\nos.abort()\n"
+    )
+    monkeypatch.setattr(feed, "__file__", str(program))
+    said = feed.in_process("csv", 3, 1)
+    assert said["broken"] == 1
+    assert said["examples"][0]["input"] == "b'evil'"
+    assert "exit code -6" in said["examples"][0]["error"]
+
+
+def test_what_python_cannot_interrupt_ends_the_process(
+    feed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "STUCK", 0.2)
+    monkeypatch.setattr(feed, "read_sound", lambda *_: None)
+    monkeypatch.setattr(feed, "read", lambda *_: time.sleep(30))
+    if (child := os.fork()) == 0:
+        os.close(2)
+        feed.feed("csv", 1, 1, tmp_path, watched=True)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
