@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import time
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -87,14 +87,14 @@ def test_what_ends_the_process_is_seen(
     assert "exit code -6" in said["examples"][0]["error"]
 
 
-def test_what_python_cannot_interrupt_ends_the_process(
-    feed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feed, "STUCK", 0.2)
-    monkeypatch.setattr(feed, "read_sound", lambda *_: None)
-    monkeypatch.setattr(feed, "read", lambda *_: time.sleep(30))
-    if (child := os.fork()) == 0:
-        os.close(2)
-        feed.feed("csv", 1, 1, tmp_path, watched=True)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+def test_what_python_cannot_interrupt_ends_the_process(tmp_path: Path) -> None:
+    code = (
+        f"import sys, time; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import feed; from pathlib import Path\n"
+        "feed.STUCK, feed.read_sound = 0.2, lambda *_: None\n"
+        "feed.read = lambda *_: time.sleep(60)\n"
+        f"feed.feed('csv', 1, 1, Path({str(tmp_path)!r}), watched=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"Timeout" in done.stderr
