@@ -108,6 +108,7 @@ def test_t7_families_of_templates_write_the_same(tokenizer: Any, family: str) ->
         ("{{ messages[0].content * 5000000 }}", "characters|memory"),
         ("{{ 'x' * 100000000000 }}", "memory"),
         ("{{ '%99999999999d' % 1 }}", "memory"),
+        ("{{ ('x' * 700000000)|length }}", "more than 512 MiB of memory"),
         ("{% set ns = namespace(a=['x']) %}{% for i in range(60) %}"
          "{% set ns.a = ns.a + ns.a %}{% endfor %}", "memory"),
     ],
@@ -119,7 +120,7 @@ def test_a_template_without_end_is_bad_input_that_names_the_model(
     good = tokenizer.chat_template
     tokenizer.chat_template = template
     begun = time.monotonic()
-    with pytest.raises(BadInput, match=rf"^models\.smol: .*({found})") as refused:
+    with pytest.raises(BadInput, match=rf"^models\.smol: .*, but got .*({found})") as refused:
         chat_text(tokenizer, TURNS, "smol")
     assert time.monotonic() - begun < 30
     assert "chat: 'off'" in str(refused.value)
