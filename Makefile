@@ -4,13 +4,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STUDY ?= studies/demo.yaml
+FUZZ ?= 100000
 
-.PHONY: demo test test-real bench bench-quick check format clean help
+.PHONY: demo test test-real fuzz bench bench-quick check format clean help
 
 help:
 	@echo "make demo     compare ten ways on the embedded corpus, and show the table"
 	@echo "make test     unit tests"
 	@echo "make check    format, lint, strict types, import rules"
+	@echo "make fuzz     read 100,000 bent files (FUZZ=1000: fewer): accepted or refused, nothing else"
 	@echo "make bench    tarazu and its peers on the same work, pair by pair (hours)"
 	@echo "make bench-quick   a part of it, under 15 minutes once the peers are installed"
 
@@ -29,6 +31,9 @@ test: $(VENV)/installed
 
 test-real: $(VENV)/installed
 	$(BIN)/python -m pytest -q -m real
+
+fuzz: $(VENV)/installed
+	$(BIN)/python tests/fuzz/feed.py --count $(FUZZ) --report docs/results/fuzz.md
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/startup.py

@@ -128,7 +128,15 @@ def _run(
         yield f"{inside}/predictions.parquet", buffer.getvalue()
     if weights:
         for artifact in record.artifacts:
-            yield f"{inside}/{artifact.path}", (folder / artifact.path).read_bytes()
+            yield f"{inside}/{artifact.path}", _own_file(folder, artifact.path).read_bytes()
+
+
+def _own_file(folder: Path, path: str) -> Path:
+    """Return a file of a run; a link in a folder of somebody else's may lead anywhere."""
+    file = folder / path
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise bad(str(file), "a file that is packed must lie in its run's folder", "a link")
+    return file
 
 
 def _without_text(table: pa.Table, *, spans: bool) -> pa.Table:

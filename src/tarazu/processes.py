@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from tarazu.errors import BadInput
 from tarazu.record.progress import Progress
+from tarazu.scrub import scrub
 
 Result = TypeVar("Result")
 Tell = Callable[[Progress], None]
@@ -107,8 +108,8 @@ def _child(sender: Connection, work: Callable[..., Any], arguments: tuple[Any, .
     except BadInput as error:
         sender.send(("error", error))
     except BaseException as error:
-        reason = f"{type(error).__name__}: {error}".strip()
-        sender.send(("error", RunFailed(reason, traceback.format_exc())))
+        reason = scrub(f"{type(error).__name__}: {error}".strip())
+        sender.send(("error", RunFailed(reason, scrub(traceback.format_exc()))))
 
     sender.close()
 

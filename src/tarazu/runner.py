@@ -16,6 +16,7 @@ from tarazu.record.environment import environment
 from tarazu.record.key import content_key
 from tarazu.record.record import Attribution, Event, Input, RunRecord, VariantResult
 from tarazu.record.spec import RunSpec
+from tarazu.scrub import scrub
 from tarazu.tasks._task import Task
 from tarazu.text import LANGUAGES
 from tarazu.work import Request, Work, answer_variant, perform
@@ -105,7 +106,7 @@ def _listed(name: str, trained_on: Iterable[str]) -> bool:
 
 
 def _failed(record: RunRecord, reason: str, fault: str) -> RunRecord:
-    return record.model_copy(update={"error": reason, "fault": fault, "finished": _now()})
+    return record.model_copy(update={"error": scrub(reason), "fault": fault, "finished": _now()})
 
 
 def _done(record: RunRecord, request: Request, work: Work) -> RunRecord:

@@ -192,7 +192,7 @@ class _Reader:
     def _entry(self, key: str, given: Mapping[str, Any]) -> list[Entry]:
         keys: Keys = ("methods", key)
         name = given.get("method", key)
-        if name not in catalog.methods():
+        if not isinstance(name, str) or name not in catalog.methods():
             keys = (*keys, "method") if "method" in given else keys
             remedy = did_you_mean(str(name), catalog.methods())
             if "method" not in given:

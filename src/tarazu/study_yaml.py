@@ -14,15 +14,15 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from tarazu.errors import BadInput, Problem, bad, did_you_mean
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 500_000
 MAX_ALIASES = 100
 MAX_DEPTH = 40
-MAX_NODES = 100_000
+MAX_NODES = 20_000
 LAST = MAX_BYTES  # the "line" of an override, after all lines of the file
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -111,16 +111,22 @@ def read_document(path: Path) -> Document:
 
 
 def _check_limits(name: str, text: str) -> None:
-    """Stop at too many aliases or too deep a nesting before anything is built from them."""
-    aliases = depth = 0
+    """Stop at aliases, depth, values or tags that no study needs, before anything is built."""
+    aliases = depth = nodes = 0
     for event in _yaml().parse(text):
         aliases += isinstance(event, AliasEvent)
+        nodes += isinstance(event, NodeEvent)
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         where = f"{name}:{event.start_mark.line + 1}"
         if aliases > MAX_ALIASES:
             raise bad(where, f"a study file may use at most {MAX_ALIASES} aliases", "more")
         if depth > MAX_DEPTH:
             raise bad(where, f"values may be nested at most {MAX_DEPTH} deep", "more")
+        if nodes > MAX_NODES:
+            raise bad(where, f"a study file may hold at most {MAX_NODES} values", "more")
+        if getattr(event, "tag", None) is not None:
+            # Not that a tag could run anything here: it would only change what a value is.
+            raise bad(where, "a study file has plain values, without tags", event.tag)
 
 
 def _read_text(path: Path) -> str:

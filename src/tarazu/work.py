@@ -32,6 +32,7 @@ from tarazu.models.trained import save_trained
 from tarazu.processes import Tell
 from tarazu.readings import find_reading
 from tarazu.readings._reading import Asking, Feature, Reading, collate
+from tarazu.readings.chat import start_worker
 from tarazu.record.environment import environment
 from tarazu.record.progress import Progress
 from tarazu.record.record import Epoch, Event, Parameters, Phase
@@ -290,7 +291,8 @@ class _Neural:
         with self.meters.phase("load"):
             learner = self._load(variant.folder, four_bit=False)
             learner.settle()
-        predictions = self._answer_all(learner, self._asking(learner), variant.name)
+            asking = self._asking(learner)
+        predictions = self._answer_all(learner, asking, variant.name)
         phases = {f"{name} {variant.name}": phase for name, phase in self.meters.phases.items()}
         return Work(predictions, phases)
 
@@ -317,7 +319,7 @@ class _Neural:
         )
 
     def _asking(self, learner: Learner) -> Asking:
-        return make_asking(
+        asking = make_asking(
             task=self.task,
             info=self.info,
             tokenizer=load_tokenizer(self.folder),
@@ -329,6 +331,9 @@ class _Neural:
             seed=self.request.spec.seed,
             loss_on=self.request.value("loss_on") or "answer",
         )
+        if asking.chat:
+            start_worker()  # here it counts as loading, not as answering
+        return asking
 
     def _examples(self, items: Sequence[Item], asking: Asking) -> Examples:
         features = self.reading.encode(viewed(items, self.request), asking)

@@ -16,6 +16,7 @@ from tarazu.record.progress import Listener
 from tarazu.record.record import Event, RunRecord
 from tarazu.record.store import Store
 from tarazu.runner import Outcome, run
+from tarazu.scrub import scrub
 from tarazu.splits import Splits
 from tarazu.study_file import Study
 from tarazu.training.checkpoint import Checkpoints, checkpoints_for
@@ -109,7 +110,7 @@ class Workshop:
         )
         if outcome.details:
             log = self.store.run_folder(record) / "error.log"
-            log.write_text(outcome.details, encoding="utf-8")
+            log.write_text(scrub(outcome.details), encoding="utf-8")
         return record
 
     def _checkpoints(self, job: Job) -> Checkpoints:

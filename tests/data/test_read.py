@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tarazu.data import corpus_source
+from tarazu.data.memory import limited_memory
 from tarazu.data.read import Rows, read_rows
 from tarazu.errors import BadInput
 
@@ -103,6 +105,16 @@ def test_missing_files_name_the_nearest(tmp_path: Path) -> None:
         ("a.jsonl", b'{"a": "\xe9"}\n', "a.jsonl:1", "UTF-8"),
         ("a.parquet", b"PAR1 but not really", "a.parquet", "readable Parquet"),
         ("a.parquet", b"", "data.train", "at least one row"),
+        ("a.jsonl", b'{"a": 1}\n"' + b"x" * (1 << 24), "a.jsonl:2", "a line has at most"),
+        ("a.csv", b"a,b\n1,2\n" + b"x" * (1 << 24) + b",1\n", "a.csv:3", "a line has at most"),
+        (
+            "a.csv",
+            b'a,b\n1,"' + (b"x" * 9999 + b"\n") * 1700,
+            "a.csv:2",
+            "field larger than field limit",
+        ),
+        ("a.jsonl", b"[" * 100_000, "a.jsonl:1", "one JSON object"),
+        ("a.jsonl", b'{"a": ' + b"9" * 5000 + b"}", "a.jsonl:1", "one JSON object"),
     ],
 )
 def test_broken_content_is_named_by_file_and_line(
@@ -209,3 +221,70 @@ def test_every_embedded_file_can_be_read(tmp_path: Path) -> None:
              if file.name.endswith(".jsonl")]  # fmt: skip
     assert names
     assert all(len(read(tmp_path, f"corpus:{name}")) > 1 for name in names)
+
+
+def write_table(file: Path, table: pa.Table) -> None:
+    pq.write_table(table, file, compression="zstd")
+
+
+def test_parquet_text_that_is_no_utf8_is_named_by_row(tmp_path: Path) -> None:
+    values = pa.array([b"a", b"b", b"\xff\xfe"], pa.binary())
+    write_table(tmp_path / "a.parquet", pa.table({"text": values.view(pa.string())}))
+    message = refused(tmp_path, "a.parquet")
+    assert "a.parquet: row 3: 'text' must be readable" in message
+
+
+def test_a_small_parquet_file_cannot_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = pa.array([None] * 1_000_000, pa.string())
+    write_table(tmp_path / "a.parquet", pa.table({"text": rows}))
+    assert (tmp_path / "a.parquet").stat().st_size < 10_000
+    assert "plausible size" in refused(tmp_path, "a.parquet")
+    monkeypatch.setattr("tarazu.data.read._SMALL", 0)
+    text = pa.array(["x" * (4 << 20)], pa.large_string())
+    write_table(tmp_path / "a.parquet", pa.table({"text": text}))
+    assert "plausible size" in refused(tmp_path, "a.parquet")
+
+
+def test_parquet_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], ["text", "text"])
+    write_table(tmp_path / "a.parquet", table)
+    assert "a name of its own" in refused(tmp_path, "a.parquet")
+
+
+@pytest.mark.parametrize("features", [b"[", b"[]", b'{"info": {"features": [1]}}',
+    b'{"info": {"features": {"text": {"_type": "ClassLabel", "names": 3}}}}'])  # fmt: skip
+def test_damaged_names_of_classes_are_passed_over(tmp_path: Path, features: bytes) -> None:
+    table = pa.table({"text": ["a"]}).replace_schema_metadata({b"huggingface": features})
+    write_table(tmp_path / "a.parquet", table)
+    assert read_rows("a.parquet", base=tmp_path, where="data.train") == [{"text": "a"}]
+
+
+def bomb(length: int, rows: int) -> pa.Table:
+    """One long text, told again and again: a dictionary of one entry and a run of zeros."""
+    return pa.table({"text": pa.DictionaryArray.from_arrays([0] * rows, ["x" * length])})
+
+
+def test_one_long_text_told_again_and_again_cannot_fill_the_memory(tmp_path: Path) -> None:
+    write_table(tmp_path / "a.parquet", bomb(1 << 20, 5000))
+    assert (tmp_path / "a.parquet").stat().st_size < 10_000
+    assert "plausible size" in refused(tmp_path, "a.parquet")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "plausible size" in refused(tmp_path, "a.parquet")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # in KiB
+
+
+def test_texts_that_stand_often_are_read(tmp_path: Path) -> None:
+    """As a passage with its questions: the limits are far from what data are."""
+    write_table(tmp_path / "a.parquet", bomb(5000, 5000))
+    rows = read_rows("a.parquet", base=tmp_path, where="data.train")
+    assert rows == [{"text": "x" * 5000}] * 5000
+
+
+def test_the_limit_of_memory_ends_with_reading(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    with pytest.raises(MemoryError), limited_memory(1 << 24):
+        bytearray(1 << 28)
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+    assert len(bytearray(1 << 28)) == 1 << 28

@@ -13,7 +13,8 @@ import pytest
 from tarazu.errors import BadInput
 from tarazu.models import gguf_file
 from tarazu.models.cache import sha256_of
-from tarazu.models.gguf_file import check_header, convert_gguf, read_quantisation
+from tarazu.models.gguf_file import convert_gguf
+from tarazu.models.gguf_header import check_header
 from tarazu.models.source import LocalModel, fetch
 from tarazu.record.spec import ModelSpec
 
@@ -185,7 +186,7 @@ def test_conversion_happens_once(
 def test_quantisation_is_read_from_the_tensors_not_the_name(tmp_path: Path) -> None:
     path = tmp_path / "claims.Q8_0.gguf"
     write_gguf(path, "F32")
-    counts = read_quantisation(path, "models.m.source")
+    counts = check_header(path, "models.m.source")
     assert set(counts) == {"F32"}
     assert gguf_file._origin(path.name, counts) == "from GGUF F32 (claims.Q8_0.gguf)"
 
@@ -221,7 +222,7 @@ def test_truncated_file_is_refused_and_leaves_nothing(
     monkeypatch.setenv("TARAZU_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "cut.gguf"
     path.write_bytes(tiny[2].read_bytes()[:-5000])
-    with pytest.raises(BadInput, match=r"cut\.gguf must be a complete GGUF file"):
+    with pytest.raises(BadInput, match=r"cut\.gguf must hold what its header announces"):
         fetch(ModelSpec(source="cut.gguf"), "m", base=tmp_path, note=lambda _: None)
     assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file() and p.suffix != ".lock"]
 

@@ -100,12 +100,13 @@ def test_t7_one_begin_token_with_and_without_chat_template(tiny: Tiny, ask: Ask)
             assert one.prompt.count(begin) == 1
 
 
+@pytest.mark.parametrize("said", ["System role not supported", "roles must alternate user/..."])
 def test_template_without_system_role_gets_the_instruction_in_the_first_question(
-    tiny: Tiny, ask: Ask
+    tiny: Tiny, ask: Ask, said: str
 ) -> None:
     asking = ask(tiny("llama-chat"), chat=True)
     refuse = (
-        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role!') }}{% endif %}"
+        f"{{% if messages[0]['role'] != 'user' %}}{{{{ raise_exception('{said}') }}}}{{% endif %}}"
     )
     item = nli_items(1)[0]
     plain = prompt_text(item, asking)
@@ -115,7 +116,7 @@ def test_template_without_system_role_gets_the_instruction_in_the_first_question
     assert plain.startswith(f"<s>[system] {instruction}")
     assert moved.startswith(f"<s>[user] {instruction}\n\nPremise:")
     asking.tokenizer.chat_template = "{{ raise_exception('no turns today') }}"
-    with pytest.raises(Exception, match="no turns today"):
+    with pytest.raises(BadInput, match=r"models\.tiny.*no turns today"):
         prompt_text(item, asking)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tarazu.data.corpus_source import corpus_file
+from tarazu.data.memory import limited_memory
 from tarazu.errors import bad, did_you_mean
 
 Rows = list[dict[str, object]]
@@ -25,7 +27,16 @@ Rows = list[dict[str, object]]
 _HUB = re.compile(
     r"hf:(?P<id>[^/@:\s]+/[^/@:\s]+)(/(?P<config>[^@:\s]+))?(@(?P<revision>[^:\s]+))?:(?P<split>\S+)"
 )
-_LONGEST_FIELD = 1 << 26
+_LONGEST = 1 << 24
+"""Bytes of a line and characters of a cell: no model reads texts of sixteen million letters."""
+# A Parquet file that says it holds more than this for its size is made to fill memory. Every row
+# has a text of its own, so that there are never more rows than bytes.
+_LARGEST_GROWTH = 200
+_SMALL = 64 << 20
+# What a file does not say about itself (one long text told ten thousand times, a page that lies) is
+# stopped by the memory that reading may take beside that.
+_MEMORY = 512 << 20
+_FEW_ROWS = 100_000
 _REWRITE = "Mend this line, or convert the file to jsonl or parquet."
 
 
@@ -113,7 +124,9 @@ def _file(path: Path, where: str) -> Rows:
 
 def _lines(stream: IO[bytes], name: str) -> Iterator[str]:
     """Yield the lines of a text file; what is not text in UTF-8 is named by its line."""
-    for number, raw in enumerate(stream, 1):
+    for number, raw in enumerate(iter(lambda: stream.readline(_LONGEST + 1), b""), 1):
+        if len(raw) > _LONGEST:
+            raise bad(f"{name}:{number}", f"a line has at most {_LONGEST} bytes", "more", _REWRITE)
         if b"\0" in raw:
             raise bad(f"{name}:{number}", "a text file has no NUL bytes", "one", _REWRITE)
         try:
@@ -143,7 +156,7 @@ def _jsonl(stream: IO[bytes], name: str) -> Iterator[dict[str, object]]:
 
 
 def _csv(stream: IO[bytes], name: str) -> Iterator[dict[str, object]]:
-    csv.field_size_limit(_LONGEST_FIELD)
+    csv.field_size_limit(_LONGEST)
     reader = csv.reader(_lines(stream, name), strict=True)
 
     def numbered() -> Iterator[tuple[int, list[str]]]:
@@ -195,26 +208,72 @@ def _table(rows: Iterable[tuple[int, list[str]]], name: str) -> Iterator[dict[st
 
 
 def _parquet(stream: IO[bytes], name: str) -> Iterator[dict[str, object]]:
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
     try:
-        table = pq.read_table(stream)
-    except (pa.ArrowException, OSError) as error:
-        first = str(error).splitlines()[0]
+        file = pq.ParquetFile(stream)
+        _check_growth(file.metadata, size, name)
+        with limited_memory(_MEMORY + _LARGEST_GROWTH * size):
+            table = file.read(use_threads=False)
+            _check_columns(table, name)
+            rows = _as_rows(table, name)
+    except MemoryError:
+        rule = "a Parquet file must unpack to a plausible size"
+        raise bad(name, rule, f"{size} bytes that fill the memory", "Write it again.") from None
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise bad(name, "must be a readable Parquet file", first, "Fetch it again.") from None
-    rows: Rows = table.to_pylist()
     return iter(_named(rows, _class_names(table.schema.metadata or {}), name))
+
+
+def _check_columns(table: pa.Table, name: str) -> None:
+    if len(set(table.column_names)) < table.num_columns:
+        found = ", ".join(map(repr, table.column_names))
+        raise bad(name, "every column must have a name of its own", found)
+
+
+def _check_growth(metadata: pq.FileMetaData, size: int, name: str) -> None:
+    """Refuse a small file that says it holds a huge table, before it is unpacked."""
+    groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
+    unpacked = sum(group.total_byte_size for group in groups)
+    if unpacked > _LARGEST_GROWTH * size + _SMALL or metadata.num_rows > size + _FEW_ROWS:
+        rule = "a Parquet file must unpack to a plausible size"
+        found = f"{metadata.num_rows} rows of {unpacked} bytes in a file of {size}"
+        raise bad(name, rule, found, "Write the file again.")
+
+
+def _as_rows(table: pa.Table, name: str) -> Rows:
+    """Return a table as rows; text that is no UTF-8 or a date out of range is named by its row."""
+    try:
+        rows: Rows = table.to_pylist()
+    except (ValueError, OverflowError):
+        pass
+    else:
+        return rows
+    found: Rows = []
+    for number in range(table.num_rows):
+        row = {}
+        for column in table.column_names:
+            try:
+                row[column] = table[column][number].as_py()
+            except (ValueError, OverflowError) as error:
+                where = f"{name}: row {number + 1}"
+                raise bad(where, f"'{column}' must be readable", error, _REWRITE) from None
+        found.append(row)
+    return found
 
 
 def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
     """Return the names behind class numbers that `datasets` stores in a Parquet file."""
     try:
         features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
-    except (ValueError, KeyError, TypeError):
+        return {
+            column: list(map(str, feature["names"]))
+            for column, feature in features.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
-    return {
-        column: feature["names"]
-        for column, feature in features.items()
-        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
-    }
 
 
 def _named(rows: Rows, names: dict[str, list[str]], name: str) -> Rows:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import struct
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +23,8 @@ from tarazu.models.cache import (
     require_space,
     write_manifest,
 )
+from tarazu.models.gguf_header import check_header
 
-_HEADER = struct.Struct("<4sIQQ")  # magic, version, number of tensors, number of metadata entries
-_SMALLEST_ENTRY = 12  # bytes that the shortest metadata entry or tensor description can take
 _FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 
 
@@ -57,7 +55,7 @@ def convert_gguf(path: Path, sha256: str, where: str, note: Note) -> Path:
     """
 
     def build(folder: Path) -> None:
-        counts = read_quantisation(path, where)
+        counts = check_header(path, where)
         origin = _origin(path.name, counts)
         note(f"converting {path.name} to safetensors ({origin.split(' (')[0]}), once")
         require_space(folder, 4 * sum(counts.values()))
@@ -74,58 +72,6 @@ def convert_gguf(path: Path, sha256: str, where: str, note: Note) -> Path:
         write_manifest(folder, origin=origin, files={path.name: sha256})
 
     return build_once(cache_root() / "gguf" / sha256, build, note)
-
-
-def check_header(path: Path, where: str) -> None:
-    """Refuse a file that is no GGUF file or whose header announces more than the file can hold.
-
-    Args:
-        path: The file.
-        where: The place in the study file, for messages.
-    """
-    with path.open("rb") as file:
-        header = file.read(_HEADER.size)
-    size = path.stat().st_size
-    if len(header) < _HEADER.size or header[:4] != b"GGUF":
-        raise bad(where, f"{path.name} must be a GGUF file", f"a file that starts {header[:4]!r}")
-    _, version, tensors, entries = _HEADER.unpack(header)
-    if version not in (2, 3):
-        raise bad(where, f"{path.name} must be of GGUF version 2 or 3", version)
-    if (tensors + entries) * _SMALLEST_ENTRY > size:
-        raise bad(
-            where,
-            f"{path.name} must hold what its header announces",
-            f"{tensors} tensors and {entries} entries in {size} bytes",
-            "The file is damaged or was not downloaded to its end; fetch it again.",
-        )
-
-
-def read_quantisation(path: Path, where: str) -> Counter[str]:
-    """Return how many weights the file holds in each format, such as ``Q4_1``.
-
-    Args:
-        path: The GGUF file.
-        where: The place in the study file, for messages.
-
-    Raises:
-        BadInput: When the file does not hold what its header announces.
-    """
-    check_header(path, where)
-    from gguf import GGUFReader
-
-    counts: Counter[str] = Counter()
-    try:
-        # The reader maps the file: a tensor that would lie beyond its end fails here, unallocated.
-        for tensor in GGUFReader(path).tensors:
-            counts[tensor.tensor_type.name] += int(tensor.n_elements)
-    except (ValueError, IndexError, KeyError, OverflowError, MemoryError) as error:
-        raise bad(
-            where,
-            f"{path.name} must be a complete GGUF file",
-            f"'{error}'",
-            "The file is damaged or was not downloaded to its end; fetch it again.",
-        ) from error
-    return counts
 
 
 def _origin(file: str, counts: Counter[str]) -> str:

@@ -29,6 +29,7 @@ HUB_ID = re.compile(
 _PATTERNS = [*MODEL_FILES, "README.md"]
 # Sub-folders hold other formats of the same weights; `consolidated` is a second copy of them.
 _IGNORED = ["*/*", "consolidated*"]
+_LARGEST_CONFIG = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,28 @@ def hub_config(source: HubSource, where: str, card: Card | None) -> dict[str, An
         folder = _download(source, where, card, ["config.json"])
     if not (folder / "config.json").is_file():
         raise bad(where, f"{source.repo} must have a config.json", remedy="Choose another model.")
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
+    return read_config(folder, where)
+
+
+def read_config(folder: Path, where: str) -> dict[str, Any]:
+    """Return the ``config.json`` of a model's folder.
+
+    Args:
+        folder: A folder in the layout of transformers.
+        where: The place in the study file, for messages.
+
+    Raises:
+        BadInput: It cannot be read, is too large, or is no JSON object.
+    """
+    file = folder / "config.json"
+    try:
+        if file.stat().st_size > _LARGEST_CONFIG:
+            raise ValueError(f"{file.stat().st_size} bytes, at most {_LARGEST_CONFIG} are read")
+        config = json.loads(file.read_text("utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError(f"it is no JSON object but a {type(config).__name__}")
+    except (OSError, ValueError, RecursionError) as error:
+        raise bad(where, "the folder must hold a readable config.json", error) from error
     return config
 
 
@@ -96,7 +118,12 @@ def missing_files(folder: Path) -> str:
         return "config.json"
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+        try:
+            shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+            shards = {str(shard) for shard in shards}
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return f"a readable {index.name}"
+        # A name with a folder in it is none of these names: no shard is read from elsewhere.
         if shards - names:
             return ", ".join(sorted(shards - names))
     elif not any(name.endswith(".safetensors") for name in names):

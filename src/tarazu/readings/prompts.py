@@ -14,6 +14,7 @@ from typing import Any
 from tarazu.data.item import Item
 from tarazu.errors import bad
 from tarazu.readings._reading import Asking
+from tarazu.readings.chat import TemplateError, chat_text
 
 AT_ONCE = 256  # a tokenizer keeps much beside the tokens: items that it is given at a time
 CONTENT_FREE = "N/A"  # Zhao et al. 2021, "Calibrate Before Use", section 5
@@ -69,18 +70,17 @@ def _chat_text(item: Item, shots: Sequence[Item], asking: Asking) -> str:
     turns.append({"role": "user", "content": _question(item, asking)})
     system = {"role": "system", "content": asking.task.instruction(asking.template)}
     try:
-        return _apply(asking.tokenizer, [system, *turns])
-    except Exception as error:  # a template raises what it likes
-        if "system" not in str(error).lower():
-            raise
-        # Some templates have no system role: the instruction then opens the first question.
+        return chat_text(asking.tokenizer, [system, *turns], asking.info.name)
+    except TemplateError:
+        # Some templates have no system role, and not all say so: Mistral's only wants the roles to
+        # alternate. The instruction then opens the first question.
         turns[0]["content"] = f"{system['content']}\n\n{turns[0]['content']}"
-        return _apply(asking.tokenizer, turns)
-
-
-def _apply(tokenizer: Any, turns: list[dict[str, str]]) -> str:
-    text: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    return text
+    try:
+        return chat_text(asking.tokenizer, turns, asking.info.name)
+    except TemplateError as error:
+        remedy = "Set chat: 'off' to ask the model without its template."
+        rule = "its chat template must write a dialogue"
+        raise bad(f"models.{asking.info.name}", rule, error, remedy) from None
 
 
 def _token_ids(texts: Sequence[str], asking: Asking) -> list[list[int]]:

@@ -6,9 +6,10 @@ there are no host names, users or absolute paths.
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tarazu.record.shown import run_html
 from tarazu.record.spec import RunSpec, Setting
@@ -71,8 +72,17 @@ class Artifact(_Part):
     """A file kept with the run."""
 
     path: str
+    """Inside the folder of the run: a record of somebody else's names no other file."""
     sha256: str
     bytes: int
+
+    @field_validator("path")
+    @classmethod
+    def _inside(cls, value: str) -> str:
+        path = PurePosixPath(value)
+        if not value or path.is_absolute() or {"..", "~"} & set(path.parts) or "\\" in value:
+            raise ValueError("must be a path inside the folder of the run")
+        return value
 
 
 class Event(_Part):

@@ -37,6 +37,7 @@ from tarazu.record.key import canonical_json, sha256_file, sha256_rows, sha256_t
 from tarazu.record.record import SCHEMA, Artifact, RunRecord
 from tarazu.record.spec import RunSpec
 from tarazu.record.tables import ItemRow, PredictionRow, items_table, predictions_table, to_bytes
+from tarazu.scrub import scrub
 
 _TEMPORARY = ".tmp-"
 _REPLACED = ".old-"
@@ -203,7 +204,8 @@ class Store:
             leakage: What the splits share, by item ids.
         """
         folder = self._data / data_id(inputs)
-        text = json.dumps({"notes": list(notes), **leakage}, ensure_ascii=False, indent=1) + "\n"
+        said = {"notes": list(notes), **leakage}
+        text = scrub(json.dumps(said, ensure_ascii=False, indent=1)) + "\n"
         with told_plainly(self.folder):
             folder.mkdir(parents=True, exist_ok=True)
             write_synced(folder / f"{_TEMPORARY}{uuid.uuid4().hex}", text, folder / "notes.json")
@@ -234,7 +236,7 @@ class Store:
         return budget if isinstance(budget, dict) else None
 
     def _write_json(self, name: str, values: Mapping[str, Any]) -> None:
-        text = json.dumps(values, ensure_ascii=False, indent=2) + "\n"
+        text = scrub(json.dumps(values, ensure_ascii=False, indent=2)) + "\n"
         with told_plainly(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             temporary = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
@@ -324,7 +326,7 @@ class Store:
 
 
 def _as_text(record: RunRecord) -> str:
-    return record.model_dump_json(by_alias=True, indent=2) + "\n"
+    return scrub(record.model_dump_json(by_alias=True, indent=2)) + "\n"
 
 
 def _put(temporary: Path, place: Path) -> None:

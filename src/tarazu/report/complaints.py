@@ -12,13 +12,14 @@ from rich.text import Text
 
 from tarazu.errors import BadInput
 from tarazu.report.plain import one_line, plain, shorten
+from tarazu.scrub import scrub
 
 _VALUE_LENGTH = 200
 
 
 def complain(message: str) -> None:
     """Print a message on standard error, unbroken so that a log can be searched."""
-    Console(stderr=True).print(Text(plain(message)), soft_wrap=True)
+    Console(stderr=True).print(Text(plain(scrub(message))), soft_wrap=True)
 
 
 def print_problems(error: BadInput) -> None:
@@ -33,7 +34,7 @@ def print_problems(error: BadInput) -> None:
         lines.append(f"{number}. {one_line(problem.where)}")
         lines.append(f"   rule:   {one_line(problem.rule)}")
         if problem.value:
-            lines.append(f"   found:  {shorten(problem.value, _VALUE_LENGTH)}")
+            lines.append(f"   found:  {shorten(scrub(problem.value), _VALUE_LENGTH)}")
         if problem.remedy:
             lines.append(f"   remedy: {one_line(problem.remedy)}")
     complain("\n".join(lines))
@@ -49,7 +50,7 @@ def write_traceback(error: BaseException) -> Path:
         The file.
     """
     name = f"error-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.log"
-    text = "".join(traceback.format_exception(error))
+    text = scrub("".join(traceback.format_exception(error)))
     try:
         import platformdirs
 

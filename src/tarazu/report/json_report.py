@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tarazu.comparison.costs import Price, costs, fronts
 from tarazu.comparison.entries import EntryResult, entries
 from tarazu.comparison.sizes import LearningCurve, break_even, learning_curves
+from tarazu.report.plain import escaped
 from tarazu.report.price import in_money
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _groups(comparison: Comparison) -> dict[str, Any]:
 
 def to_json(value: Any) -> str:
     """Return indented JSON. What is no finite number becomes null: JSON has no NaN."""
-    return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+    return escaped(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def _finite(value: Any) -> Any:

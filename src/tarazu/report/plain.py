@@ -17,6 +17,11 @@ def plain(text: object) -> str:
     return _CONTROL.sub("", str(text))
 
 
+def escaped(said: str) -> str:
+    """Return JSON that holds the same and steers no terminal: such characters are escaped."""
+    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", said)
+
+
 def one_line(text: object) -> str:
     """Return a harmless text on one line: all white space becomes single spaces."""
     # White space first: a carriage return parts words before it is stripped as a control.

@@ -19,6 +19,7 @@ from tarazu.record.progress import PlannedRun, Progress
 from tarazu.report.numbers import NOTHING, duration, percent
 from tarazu.report.plain import one_line, shorten
 from tarazu.report.remaining import Remaining
+from tarazu.scrub import scrub
 
 if TYPE_CHECKING:
     from tarazu.record.record import RunRecord
@@ -118,7 +119,7 @@ class ProgressView:
         self._say(f"· {one_line(message)}", "dim")
 
     def _say(self, line: str, style: str = "") -> None:
-        self._console.print(Text(line, style=style), soft_wrap=True)
+        self._console.print(Text(scrub(line), style=style), soft_wrap=True)
 
     def _label(self, index: int) -> str:
         return one_line(self._runs[index].label) if index < len(self._runs) else f"run {index + 1}"

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from tarazu.report.html.svg import ACCENT, INK, MUTED, RULE, SECOND, draw, values
+from tarazu.report.plain import one_line
 from tarazu.text import Language
 
 _ROW = 24
@@ -52,8 +53,9 @@ def forest(rows: Sequence[ForestRow], axis: str, language: Language) -> str:
         }
         for row in rows
     ]
+    order = [one_line(row.entry) for row in rows]
     base = alt.Chart(values(data)).encode(
-        y=alt.Y("entry:N", sort=[row.entry for row in rows], title=None, axis=_names(alt)),
+        y=alt.Y("entry:N", sort=order, title=None, axis=_names(alt)),
         color=alt.Color("colour:N", scale=None),
     )
     ends = [end for one in rows for end in (one.mean, one.low, one.high) if end is not None]

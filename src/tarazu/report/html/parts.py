@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tarazu.report.numbers import NOTHING
+from tarazu.report.plain import one_line
 
 Kind = Literal["words", "number", "name", "code", "prose", "foreign"]
 
@@ -131,7 +132,7 @@ class Block:
 
 def name(text: str) -> Cell:
     """Return the cell of a name."""
-    return Cell(text, sort=text.casefold(), kind="name")
+    return Cell(text, sort=one_line(text).casefold(), kind="name")
 
 
 def number(text: str, value: float | None) -> Cell:
@@ -141,7 +142,7 @@ def number(text: str, value: float | None) -> Cell:
 
 def words(text: str) -> Cell:
     """Return a cell of words."""
-    return Cell(text or NOTHING, sort=text.casefold() or None)
+    return Cell(text or NOTHING, sort=one_line(text).casefold() or None)
 
 
 def prose(text: str) -> Cell:

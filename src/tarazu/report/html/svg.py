@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from tarazu.report.plain import one_line
 from tarazu.text import Language
 
 if TYPE_CHECKING:
@@ -45,11 +46,18 @@ def draw(chart: alt.LayerChart | alt.FacetChart, language: Language, mark: str) 
 
 
 def values(rows: Sequence[Mapping[str, Any]]) -> Any:
-    """Return the data of a chart, given row by row."""
+    """Return the data of a chart, given row by row; its texts become harmless lines.
+
+    Vega writes names into expressions of its own, in which a line separator is a mistake.
+    """
     import altair
 
     data: Any = altair.Data  # it has no types
-    return data(values=list(rows))
+    clean = [
+        {key: one_line(cell) if isinstance(cell, str) else cell for key, cell in row.items()}
+        for row in rows
+    ]
+    return data(values=clean)
 
 
 @cache
