@@ -18,6 +18,7 @@ class PlannedRun:
         finished: Already done with the same content key: it will be skipped.
         work: Rough cost in arbitrary units, for the remaining time of the whole study.
         stage: A trial of tuning, or a final run.
+        key: Content key; empty while tuning has not yet settled which run it will be.
     """
 
     label: str
@@ -25,6 +26,7 @@ class PlannedRun:
     finished: bool
     work: float
     stage: Literal["trial", "final"] = "final"
+    key: str = ""
 
 
 @dataclass(frozen=True)

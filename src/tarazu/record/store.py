@@ -9,6 +9,8 @@
     data/<sha>/items.parquet          the items, once per data set
     data/<sha>/notes.json             what its splits share, and what else should be known of them
     ledger.jsonl                      every scoring of its test sets (`tarazu.record.ledger`)
+    plan.json                         what the study asks for, and how far it is (`.standing`)
+    stale/<run>-<versions>/           runs made with other package versions; no report shows them
 
 Everything is built beside its place under a temporary name, synced to disk and renamed into place.
 What a killed process left under a temporary name is removed by the next one that writes.
@@ -21,7 +23,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,7 @@ _TEMPORARY = ".tmp-"
 _REPLACED = ".old-"
 _RECORD = "record.json"
 _PLACE = ".place.json"
+STALE = "stale"
 
 
 class Store:
@@ -49,25 +52,32 @@ class Store:
 
     Args:
         folder: The output folder. It is made at the first write.
+        versions: Hash of the package versions (`tarazu.record.environment`) that a finished run
+            must have been made with to be found; None finds every one.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, versions: str | None = None) -> None:
         self.folder = folder
+        self.versions = versions
         self._runs = folder / "runs"
         self._data = folder / "data"
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, *, clear: bool = True) -> Iterator[None]:
         """Keep other studies out of the folder, and clear away what a killed process left.
 
         Only the process that leads a study takes the lock; reading never needs it.
+
+        Args:
+            clear: Whether to clear away; who counts what is there does it later.
 
         Raises:
             BadInput: Another process has the folder, or it cannot be written to.
         """
         with told_plainly(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / ".lock", timeout=0)
+            # Whoever asks for a study's status holds the lock for an instant.
+            lock = FileLock(self.folder / ".lock", timeout=0.5)
             try:
                 lock.acquire()
             except Timeout:
@@ -79,17 +89,19 @@ class Store:
                 ) from None
         try:
             with told_plainly(self.folder):
-                self._clear()
+                self._clear(leftovers=clear)
             yield
         finally:
             lock.release()
 
-    def _clear(self) -> None:
+    def _clear(self, *, leftovers: bool) -> None:
         for parent in (self.folder, self._runs, self._data):
             for old in parent.glob(f"{_REPLACED}*"):
                 place = parent / old.name.removeprefix(_REPLACED)
                 if not place.exists():  # killed between the two renames of a replacement
                     old.rename(place)
+            if not leftovers:
+                continue
             for left in (*parent.glob(f"{_TEMPORARY}*"), *parent.glob(f"{_REPLACED}*")):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
 
@@ -158,7 +170,7 @@ class Store:
         place = self.run_folder(record.model_copy(update={"entry": spec.entry}))
         if (place / _RECORD).is_file():
             present = _read_record(place / _RECORD)
-            if (present.key, present.status) == (record.key, record.status):
+            if _same_run(present, record):
                 record = present
                 if all(getattr(present, name) == value for name, value in mine.items()):
                     return present
@@ -297,9 +309,39 @@ class Store:
         for file in sorted(self._runs.glob(f"[!.]*-{key[:12]}/{_RECORD}")):
             record = _read_record(file)
             done = record.status == "done" or (settled and record.fault == "settings")
-            if record.key == key and done:
+            if record.key == key and done and self._fresh(record):
                 return record
         return None
+
+    def _fresh(self, record: RunRecord) -> bool:
+        return self.versions in (None, record.environment.hash)
+
+    def set_aside(self, entries: Collection[str]) -> list[RunRecord]:
+        """Move runs that were made with other package versions out of the reports' sight.
+
+        Nothing is deleted: each goes to ``stale/<run>-<versions>/``.
+
+        Args:
+            entries: Only runs of these.
+
+        Returns:
+            The records that were moved; none when `versions` is None.
+
+        Raises:
+            BadInput: The folder cannot be written to.
+        """
+        moved = []
+        for record in self.records():
+            if record.entry in entries and not self._fresh(record):
+                place = self.run_folder(record)
+                name = f"{place.name}-{record.environment.hash[:12]}"
+                with told_plainly(self.folder):
+                    (self.folder / STALE).mkdir(exist_ok=True)
+                    os.replace(place, _free(self.folder / STALE / name))
+                    sync(self.folder / STALE)
+                    sync(self._runs)
+                moved.append(record)
+        return moved
 
     def records(self) -> list[RunRecord]:
         """Return all records, finished and failed, sorted by entry and seed."""
@@ -321,6 +363,25 @@ class Store:
 
     def _items_file(self, record: RunRecord) -> Path:
         return self._data / data_id(record.spec.inputs) / "items.parquet"
+
+
+def _same_run(one: RunRecord, other: RunRecord) -> bool:
+    """Tell whether two records are of one run that was made with the same versions."""
+    return (one.key, one.status, one.environment.hash) == (
+        other.key,
+        other.status,
+        other.environment.hash,
+    )
+
+
+def _free(place: Path) -> Path:
+    """Return a path at which nothing stands: what was set aside before is not replaced."""
+    taken = 1
+    free = place
+    while free.exists():
+        taken += 1
+        free = place.with_name(f"{place.name}-{taken}")
+    return free
 
 
 def _as_text(record: RunRecord) -> str:

@@ -69,22 +69,37 @@ class Checkpoints:
     every: float = 60.0
     _last: float = field(default_factory=time.monotonic)
     _cost: float = 0.0
+    _refused: bool = False
 
     def due(self) -> bool:
         """Say whether the time for another checkpoint has come."""
+        if self._refused:
+            return False
         wait = max(self.every, self._cost / SHARE_OF_TIME) if self.every > 0 else 0.0
         return time.monotonic() - self._last >= wait
 
-    def save(self, state: State) -> None:
+    def save(self, state: State, note: Callable[[str], None] = lambda message: None) -> None:
         """Write a checkpoint, whole or not at all, and drop the ones before the last two.
 
-        Raises:
-            OSError: The disk does not take it.
+        Where the disk does not take it, no other one is tried: training needs none.
+
+        Args:
+            state: The state.
+            note: Hears that the disk did not take it.
         """
+        if self._refused:
+            return
+        try:
+            self._save(state)
+        except (OSError, SafetensorError) as error:
+            self._refused = True
+            note(f"training goes on without checkpoints from update {state.done:,}: {_why(error)}")
+
+    def _save(self, state: State) -> None:
         start = time.monotonic()
         temporary = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
-        temporary.mkdir(parents=True)
         try:
+            temporary.mkdir(parents=True)
             save_file(dict(state.tensors), temporary / _TENSORS)
             body = {"made_by": self.made_by, "done": state.done, "values": dict(state.values)}
             sums = {
@@ -145,6 +160,13 @@ class Checkpoints:
         shutil.rmtree(self.folder, ignore_errors=True)
         with suppress(OSError):  # other runs have some, or there never were any
             self.folder.parent.rmdir()
+
+
+def _why(error: Exception) -> str:
+    """Say what went wrong without a path: an event names no machine."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return "No space left on device" if "os error 28" in str(error) else type(error).__name__
 
 
 def checkpoints_for(spec: RunSpec, parent: Path, every: float) -> Checkpoints:

@@ -33,6 +33,8 @@ def planned(
     splits: Splits,
     infos: Mapping[str, ModelInfo],
     trial: str = "",
+    *,
+    settled: bool = True,
 ) -> PlannedRun:
     """Describe a run for the progress view.
 
@@ -42,6 +44,7 @@ def planned(
         splits: The data.
         infos: Models by name.
         trial: Which trial it is, in words; empty for a final run.
+        settled: Whether it will be this run, and not another one that tuning chooses.
     """
     asked = len(splits.validation) if trial else sum(map(len, splits.tests.values()))
     kind = infos[spec.model].kind if spec.model is not None else "baseline"
@@ -50,7 +53,8 @@ def planned(
     rows = len(splits.train) if spec.train_rows is None else spec.train_rows
     work = _START + _COST[kind] * (3 * epochs * rows * spec.share + asked)
     label = f"{_sized(spec)} · {trial or f'seed {spec.seed}'}"
-    return PlannedRun(label, spec.entry, finished, work, "trial" if trial else "final")
+    key = content_key(spec) if settled else ""
+    return PlannedRun(label, spec.entry, finished, work, "trial" if trial else "final", key)
 
 
 def _sized(spec: RunSpec) -> str:
@@ -160,14 +164,17 @@ class Stage:
                 if index:
                     told = f"rung {index + 1}, trial {place + 1} of {rung.trials}"
                 spec, done = search.job(place, index).spec, finished.get(len(trials), False)
-                trials.append(planned(spec, done, self.splits, self.infos, told))
+                known = done or index == 0
+                trials.append(planned(spec, done, self.splits, self.infos, told, settled=known))
         seeds = self.study.spec.seeds
         if choice is not None:
             return trials, [self._slot(job) for job in search.finals(choice, seeds)]
         # While the choice is open there is room for as many final runs as there can be.
         possible = [Choice("", winner=number) for number in range(len(search.trials))]
         room = max((search.finals(one, seeds) for one in possible), key=len)
-        return trials, [planned(j.spec, False, self.splits, self.infos) for j in room]
+        return trials, [
+            planned(j.spec, False, self.splits, self.infos, settled=False) for j in room
+        ]
 
     def _slot(self, job: Job, trial: str = "") -> PlannedRun:
         found = self.store.find(content_key(job.spec), settled=bool(trial))
