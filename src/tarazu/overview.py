@@ -183,5 +183,5 @@ def _notes(folder: Path, differing: Sequence[Watched]) -> list[str]:
         found.append("The study file changed since it was last run: this is the plan from before.")
     aside = len(list((folder / STALE).glob("*/record.json")))
     if aside:
-        found.append(f"Set aside in {STALE}/, made with other versions: {aside} runs.")
+        found.append(f"Set aside in {STALE}/, made with other versions: {aside:,}.")
     return found

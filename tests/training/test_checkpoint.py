@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -240,3 +242,33 @@ def test_numbers_that_are_not_finite_survive_json() -> None:
     assert again["a"] == float("inf")
     assert again["b"]["c"] != again["b"]["c"]
     assert again["b"]["d"] == 0.1
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS])
+@pytest.mark.parametrize("call", ["replace", "fsync", "mkdir"])
+def test_a_disk_that_takes_no_checkpoint_is_told_once_and_tried_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    checkpoints = Checkpoints(tmp_path / "run", "me", every=0.0)
+    checkpoints.save(State(1, {}, {"w": torch.ones(2)}))
+    notes: list[str] = []
+    tried: list[object] = []
+
+    def refuse(*arguments: object, **named: object) -> None:
+        tried.append(arguments)
+        raise OSError(number, os.strerror(number), str(tmp_path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refuse)
+        assert checkpoints.due()
+        checkpoints.save(State(2, {}, {"w": torch.zeros(2)}), notes.append)
+        assert not checkpoints.due()
+        checkpoints.save(State(3, {}, {"w": torch.zeros(2)}), notes.append)
+    assert len(tried) == 1
+    (note,) = notes
+    assert note == f"training goes on without checkpoints from update 2: {os.strerror(number)}"
+    assert str(tmp_path) not in note
+    left = checkpoints.latest(9)
+    assert left is not None
+    assert left.done == 1
+    assert not list(tmp_path.rglob(".tmp-*"))

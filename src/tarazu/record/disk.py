@@ -31,13 +31,20 @@ def told_plainly(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        number = error.errno
+        number = _number(error)
         if number == errno.ENOENT and not folder.exists():
             number = errno.ESTALE  # unmounted or removed under our hands
         if number not in _REMEDIES:
             raise
         reason, remedy = _REMEDIES[number]
         raise bad(str(folder), "the output folder must be writable", reason, remedy) from error
+
+
+def _number(error: OSError) -> int | None:
+    """Return the number of an error; one of a whole tree (`shutil.Error`) has it in its text."""
+    if error.errno is not None:
+        return error.errno
+    return next((number for number in _REMEDIES if f"[Errno {number}]" in str(error)), None)
 
 
 def is_of_the_disk(message: str) -> bool:
