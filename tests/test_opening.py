@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,9 +82,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 @pytest.fixture
-def place(made: Place, tmp_path: Path) -> Iterator[Place]:
+def place(made: Place, tmp_path: Path) -> Place:
     shutil.copytree(made.folder, tmp_path / "copy")  # with the times of its files
-    yield Place(tmp_path / "copy")
+    return Place(tmp_path / "copy")
 
 
 @pytest.fixture

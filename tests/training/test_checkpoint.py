@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from tarazu.models.learner import Learner
 from tarazu.readings import find_reading
 from tarazu.readings._reading import Asking
 from tarazu.testing.tiny import TinyKind, nli_items
+from tarazu.training import checkpoint
 from tarazu.training.checkpoint import Checkpoints, State
 from tarazu.training.loop import Examples, Fit, Plan, Watch, fit
 from tarazu.training.state import decoded, encoded, random_states, restore_random_states
@@ -272,3 +274,22 @@ def test_a_disk_that_takes_no_checkpoint_is_told_once_and_tried_no_more(
     assert left is not None
     assert left.done == 1
     assert not list(tmp_path.rglob(".tmp-*"))
+
+
+def test_training_goes_on_where_the_disk_fills_up(
+    train: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train("bert", "lora", None)
+    real, written, notes = checkpoint.save_file, [], list[str]()
+
+    def full(tensors: Any, file: Path) -> None:
+        if len(written) == 3:
+            raise SafetensorError('IoError(Os { code: 28, message: "No space left on device" })')
+        written.append(file)
+        real(tensors, file)
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    again = train("bert", "lora", always(tmp_path / "run"), note=notes.append)
+    same(again, whole)
+    assert len(again[2]) == UPDATES
+    assert notes == ["training goes on without checkpoints from update 4: No space left on device"]

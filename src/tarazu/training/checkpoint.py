@@ -11,6 +11,7 @@ compared; a torn or corrupted one is named, and the one before it is used. Nothi
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -166,7 +167,9 @@ def _why(error: Exception) -> str:
     """Say what went wrong without a path: an event names no machine."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return "No space left on device" if "os error 28" in str(error) else type(error).__name__
+    # Libraries that are no Python say it in their text, perhaps with a path.
+    full = os.strerror(errno.ENOSPC)
+    return full if full in str(error) or "os error 28" in str(error) else type(error).__name__
 
 
 def checkpoints_for(spec: RunSpec, parent: Path, every: float) -> Checkpoints:
