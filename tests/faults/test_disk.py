@@ -176,18 +176,7 @@ def test_every_write_may_fail(
             disk.heal()
             study.before()
             disk.refuse(at, number, lasting=lasting)
-            try:
-                study.work()
-            except BadInput as error:
-                assert "must be writable" in str(error), disk.calls[at]
-                assert str(study.store.folder) in str(error), disk.calls[at]
-                assert "--out" in str(error), disk.calls[at]
-            except OSError as error:  # of the test's own artifacts; the command line tells it
-                assert str(study.weights) in str(error.filename), disk.calls[at]
-            else:
-                # What cannot be renamed is copied; then nothing went wrong.
-                told = study.notes or disk.calls[at] == "rename artifacts"
-                assert told, f"{disk.calls[at]} failed and nobody was told"
+            _told_clearly(study, disk.calls, at, _error_of(study.work))
             disk.heal()
             with study.store.lock():  # what the next process does first
                 pass
@@ -204,3 +193,25 @@ def test_every_write_may_fail(
             study.work()
             assert set(study.everything()) == expected, at
             assert [r.entry for r in study.store.records()] == ["again", "kept", "lora", "twin"]
+
+
+def _error_of(work: Callable[[], None]) -> OSError | BadInput | None:
+    try:
+        work()
+    except (OSError, BadInput) as error:
+        return error
+    return None
+
+
+def _told_clearly(
+    study: Study, calls: list[str], at: int, error: OSError | BadInput | None
+) -> None:
+    if isinstance(error, BadInput):
+        for part in ("must be writable", str(study.store.folder), "--out"):
+            assert part in str(error), calls[at]
+    elif error is not None:  # of the test's own artifacts
+        assert str(study.weights) in str(error.filename), calls[at]
+    else:
+        # What cannot be renamed is copied; then nothing went wrong.
+        told = study.notes or calls[at] == "rename artifacts"
+        assert told, f"{calls[at]} failed and nobody was told"
