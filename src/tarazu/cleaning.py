@@ -1,21 +1,23 @@
-"""Freeing what can be computed again: checkpoints, leftovers, runs set aside, trained weights."""
+"""Freeing what can be computed again: checkpoints and leftovers; trained weights when asked for."""
 
 from __future__ import annotations
 
+import os
 import shutil
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tarazu.errors import bad
 from tarazu.models.cache import cache_root
+from tarazu.record.aside import STALE
 from tarazu.record.disk import told_plainly
-from tarazu.record.standing import RUNNING
-from tarazu.record.store import STALE, Store
+from tarazu.record.key import training_name
+from tarazu.record.standing import RUNNING, read_plan
+from tarazu.record.store import Store
 
 WEIGHTS = "artifacts"
-_DAY = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,11 @@ def freeable(folder: str | Path, *, everything: bool = False) -> list[Freed]:
 
     Args:
         folder: The output folder of a study.
-        everything: Trained weights of runs, too. Their records, answers and reports stay.
+        everything: Trained weights of runs, and runs of other versions, too. The records, answers
+            and reports of all others stay.
 
     Raises:
-        BadInput: It is no output folder.
+        BadInput: It is no output folder, or a record in it cannot be read.
     """
     folder = Path(folder)
     if not any((folder / name).exists() for name in ("study.json", "runs")):
@@ -59,7 +62,7 @@ def clean(folder: str | Path, *, everything: bool = False) -> list[Freed]:
 
     Args:
         folder: The output folder of a study.
-        everything: Trained weights of runs, too.
+        everything: Trained weights of runs, and runs of other versions, too.
 
     Returns:
         What was removed.
@@ -69,41 +72,44 @@ def clean(folder: str | Path, *, everything: bool = False) -> list[Freed]:
     """
     folder = Path(folder)
     freeable(folder)  # a folder that is no study's is not locked: that would write to it
-    store = Store(folder)
-    with store.lock(clear=False), told_plainly(folder):
+    with Store(folder).lock(clear=False), told_plainly(folder):
         found = freeable(folder, everything=everything)
         for one in found:
-            shutil.rmtree(one.path) if one.path.is_dir() else one.path.unlink()
+            # The cache of trials is shared: another study may be removing the same.
+            with suppress(FileNotFoundError):
+                shutil.rmtree(one.path) if one.path.is_dir() else one.path.unlink()
     return found
 
 
 def _found(folder: Path, everything: bool) -> Iterator[tuple[str, Path]]:
-    yield "checkpoints", folder / "checkpoints"
-    for parent in (folder, folder / "runs", folder / "data"):
-        for place in sorted(parent.glob(".tmp-*")):
-            yield "left by a killed process", place
+    store = Store(folder)
+    yield "checkpoints of runs that were stopped", folder / "checkpoints"
+    for place in sorted(_trials(folder, store)):
+        yield "checkpoints of trials, in the cache", place
+    for place in store.leftovers():
+        yield "left by a killed process", place
     yield "left by a killed process", folder / RUNNING
-    yield "runs of other versions", folder / STALE
-    # Trials are named by their content keys alone: whose they are cannot be told.
-    for place in sorted((cache_root() / "trials").glob("*")):
-        if not _is_fresh(place):
-            yield "checkpoints of trials", place
     if everything:
+        yield "runs of other versions", folder / STALE
         for place in sorted((folder / "runs").glob(f"[!.]*/{WEIGHTS}")):
             yield "trained weights", place
 
 
-def _is_fresh(place: Path) -> bool:
-    """Tell whether another study may be training there right now: it was written to today."""
-    times = [path.lstat().st_mtime for path in (place, *place.glob("*"))]
-    return time.time() - max(times) < _DAY
+def _trials(folder: Path, store: Store) -> set[Path]:
+    """Return where the trials of this study leave what their continuations start from."""
+    planned = {slot.training for slot in read_plan(folder) or [] if slot.training}
+    made = {training_name(r.spec) for r in store.records() if r.stage == "trial"}
+    return {cache_root() / "trials" / name for name in planned | made}
 
 
 def _size(path: Path) -> int:
-    if not path.is_dir():
-        return path.lstat().st_size
-    files = (file for file in path.rglob("*") if file.is_symlink() or file.is_file())
-    return sum(file.lstat().st_size for file in files)
+    """Return the bytes of a file or a folder; what vanishes meanwhile has none."""
+    files = [Path(parent, name) for parent, _, names in os.walk(path) for name in names]
+    total = 0
+    for file in files if path.is_dir() else [path]:
+        with suppress(FileNotFoundError):
+            total += file.lstat().st_size
+    return total
 
 
 def by_kind(found: list[Freed]) -> dict[str, int]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 RUN_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 DEBUG = "TARAZU_DEBUG"
 # The disk is full or may not be written: the user can mend it, so it is no defect of ours.
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
 
 Overrides = Annotated[
     list[str] | None,
@@ -191,11 +191,14 @@ def status(
 def clean(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of a study.")],
     everything: Annotated[
-        bool, typer.Option("--all", help="Trained weights, too; results stay.")
+        bool,
+        typer.Option(
+            "--all", help="Trained weights and runs of other versions, too; results stay."
+        ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Free what can be computed again: checkpoints, leftovers, stale runs."""
+    """Free what can be computed again: checkpoints and leftovers."""
     from tarazu.cleaning import by_kind, freeable
     from tarazu.cleaning import clean as remove
 
@@ -203,7 +206,8 @@ def clean(
     for what, size in by_kind(found).items():
         typer.echo(f"{size:>15,} bytes  {what}")
     if not found:
-        typer.echo("Nothing to free.")
+        more = "" if everything else " --all frees trained weights and runs of other versions."
+        typer.echo(f"Nothing to free.{more}")
         return
     if not yes:
         typer.confirm("Remove all of this?", abort=True)

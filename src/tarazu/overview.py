@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from tarazu.comparison.entries import every_size
 from tarazu.errors import bad
+from tarazu.record.aside import STALE
 from tarazu.record.environment import changed, versions, versions_hash
 from tarazu.record.record import RunRecord
-from tarazu.record.standing import Slot, in_use, read_plan, read_running
-from tarazu.record.store import STALE, Store
+from tarazu.record.standing import Running, Slot, in_use, read_plan, read_running
+from tarazu.record.store import Store
 from tarazu.record.watched import Watched, changed_files
 
 State = Literal["done", "running", "failed", "stale", "waiting"]
@@ -87,21 +88,24 @@ def status(folder: str | Path) -> Status:
     folder = Path(folder)
     store = Store(folder)
     slots, records = read_plan(folder), store.records()
-    if slots is None and not records and not (folder / "study.json").is_file():
+    if slots is None and not records and not store.has_study():
         rule = "must be the output folder of a study"
         raise bad(str(folder), rule, "no study in it", "Run the study first, or give its folder.")
     differing = changed_files(folder)
     stale = _Stale(differing)
+    used = in_use(folder)
+    older: list[RunStatus] = []
     if slots is None:
         runs = _without_plan(records, stale)
     else:
-        runs = _planned(folder, slots, records, stale)
-    study = store.read_study() if (folder / "study.json").is_file() else {}
+        runs, older = _planned(slots, records, stale, read_running(folder) if used else None)
+    study = store.read_study() if store.has_study() else {}
+    open_ = any(run.state not in ("done", "running") for run in runs)
     return Status(
         study=str(study.get("study", "")),
-        in_use=in_use(folder),
-        runs=tuple(runs),
-        notes=tuple(_notes(folder, differing)),
+        in_use=used,
+        runs=(*runs, *older),
+        notes=tuple(_notes(folder, differing, used=used, more=open_)),
     )
 
 
@@ -131,10 +135,10 @@ class _Stale:
 
 
 def _planned(
-    folder: Path, slots: Sequence[Slot], records: Iterable[RunRecord], stale: _Stale
-) -> list[RunStatus]:
+    slots: Sequence[Slot], records: Iterable[RunRecord], stale: _Stale, running: Running | None
+) -> tuple[list[RunStatus], list[RunStatus]]:
+    """Return the runs of the plan, then what else is there."""
     left = {(record.entry, record.key): record for record in records}
-    running = read_running(folder)
     found = []
     for place, slot in enumerate(slots):
         record = left.pop((slot.entry, slot.key), None)
@@ -144,8 +148,8 @@ def _planned(
             found.append(_run(slot, "waiting"))
         else:
             found.append(_judged(slot, record, stale))
-    others = (_run(_slot(r), "stale", "no longer asked for: older settings") for r in left.values())
-    return [*found, *others]
+    why = "not in the last plan: other settings, data or model files"
+    return found, [_run(_slot(record), "stale", why) for record in left.values()]
 
 
 def _without_plan(records: Sequence[RunRecord], stale: _Stale) -> list[RunStatus]:
@@ -177,11 +181,16 @@ def _run(slot: Slot, state: State, why: str = "") -> RunStatus:
     return RunStatus(slot.label, slot.entry, slot.stage, state, why, slot.key)
 
 
-def _notes(folder: Path, differing: Sequence[Watched]) -> list[str]:
-    found = []
+def _notes(folder: Path, differing: Sequence[Watched], *, used: bool, more: bool) -> list[str]:
+    found = ["A process is at work in this folder now."] if used else []
     if any(file.what == "study" for file in differing):
         found.append("The study file changed since it was last run: this is the plan from before.")
     aside = len(list((folder / STALE).glob("*/record.json")))
     if aside:
         found.append(f"Set aside in {STALE}/, made with other versions: {aside:,}.")
+    if more and not used:
+        found.append(
+            "Give the study's command again to make what is waiting, failed or stale. With "
+            "--keep-stale, runs of other versions are used as they are."
+        )
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tarazu.counting import count
 from tarazu.errors import bad
 from tarazu.models.count import BYTES_AS_SAVED
 from tarazu.models.info import ModelInfo
-from tarazu.record.spec import RunSpec
+from tarazu.record.progress import PlannedRun
 from tarazu.study_file import Entry
 from tarazu.tasks._task import Task
 from tarazu.training.checkpoint import KEPT
@@ -73,17 +73,17 @@ def total(runs: Sequence[Space]) -> int:
 
 def check_space(
     folder: Path,
-    specs: Sequence[RunSpec],
+    runs: Iterable[PlannedRun],
     entries: Sequence[Entry],
     infos: Mapping[str, ModelInfo],
     task: Task,
     note: Callable[[str], None],
 ) -> None:
-    """Compare what runs will take with what is free.
+    """Compare what planned runs will take with what is free.
 
     Args:
         folder: The output folder; it exists.
-        specs: The runs that are not finished.
+        runs: The plan; what is finished takes no more. A trial keeps no weights there.
         entries: The study's entries.
         infos: Models by name.
         task: The task.
@@ -92,23 +92,25 @@ def check_space(
     Raises:
         BadInput: Not even one of them fits.
     """
+    due = [run for run in runs if not run.finished]
+    disk = shutil.disk_usage(folder)
+    if not due or disk.total == 0:  # some mounted drives do not say how large they are
+        return
+    final = {run.entry for run in due if run.stage == "final"}
     by_entry = {
         entry.id: space_of(entry, infos[entry.model] if entry.model else None, task)
         for entry in entries
-        if any(spec.entry == entry.id for spec in specs)
+        if entry.id in final
     }
-    runs = [by_entry[spec.entry] for spec in specs]
-    if not runs:
-        return
-    free, needed = shutil.disk_usage(folder).free, total(runs)
-    least = min(run.least for run in runs)
-    if free < least:
+    spaces = [by_entry[run.entry] if run.stage == "final" else Space(_PER_RUN) for run in due]
+    needed, least = total(spaces), min(space.least for space in spaces)
+    if disk.free < least:
         rule = f"needs about {_amount(least)} for the smallest run"
-        raise bad(str(folder), rule, f"{_amount(free)} free", _REMEDY)
-    if free < needed:
+        raise bad(str(folder), rule, f"{_amount(disk.free)} free", _REMEDY)
+    if disk.free < needed:
         note(
             f"The disk may fill up: the runs to be made take about {_amount(needed)}, "
-            f"{_amount(free)} are free. Finished runs are kept in any case."
+            f"{_amount(disk.free)} are free. Finished runs are kept in any case."
         )
 
 

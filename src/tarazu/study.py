@@ -24,11 +24,11 @@ from tarazu.models.config import info_from_config
 from tarazu.models.info import ModelInfo
 from tarazu.models.source import LocalModel, describe, fetch
 from tarazu.models.states import shelves
-from tarazu.opening import set_stale_aside, watch_inputs
+from tarazu.opening import settle_versions, untouched, watch_inputs
 from tarazu.record.environment import versions, versions_hash
 from tarazu.record.key import content_key
 from tarazu.record.ledger import Ledger
-from tarazu.record.progress import Listener, Silent
+from tarazu.record.progress import Listener, PlannedRun, Silent
 from tarazu.record.record import RunRecord
 from tarazu.record.spec import ModelSpec, RunSpec, Setting
 from tarazu.record.standing import Standing
@@ -112,7 +112,8 @@ def run_study(
     folder = Path(out) if out is not None else Path("out") / study.spec.study
     store = Store(folder, made_by)
     with store.lock():
-        set_stale_aside(store, entries, listener.note)
+        settle_versions(store, entries, listener.note)
+        others = untouched(store, study, entries)
         store.write_study(study.spec.model_dump(mode="json", by_alias=True))
         store.write_base(study.base)
         for sized in splits.at_every_size():
@@ -120,10 +121,6 @@ def run_study(
         hashes = splits.hashes()
         store.write_data_notes(hashes, splits.notes, splits.leakage.to_json())
         watch_inputs(store, study, models)
-        infos = {name: model.info for name, model in models.items()}
-        due = [spec for spec in specs if store.find(content_key(spec)) is None]
-        check_space(folder, due, entries, infos, study.task, listener.note)
-        others = {entry.id for entry in study.entries} - {entry.id for entry in entries}
         listener = Standing(listener, folder, others)
         ledger = Ledger(store.folder, listener.note)
         ledger.bring_together({hashes[name] for name in splits.tests})
@@ -290,12 +287,19 @@ def _run_all(
     study, splits, store = workshop.study, workshop.splits, workshop.store
     listener = workshop.listener
     infos = {name: model.info for name, model in workshop.models.items()}
+
+    def announce(runs: list[PlannedRun]) -> None:
+        check_space(store.folder, runs, entries, infos, study.task, listener.note)
+        listener.planned(runs)
+
     if study.spec.tuning is not None:
-        stage = Stage(study, entries, specs, infos, splits, store, listener, workshop.make)
+        stage = Stage(
+            study, entries, specs, infos, splits, store, listener, workshop.make, announce
+        )
         records = stage.run()
         workshop.forget_trials(records)
         return records
-    listener.planned(
+    announce(
         [planned(spec, store.find(content_key(spec)) is not None, splits, infos) for spec in specs]
     )
     return [workshop.make(Job(spec), index) for index, spec in enumerate(specs)]

@@ -12,7 +12,7 @@ from tarazu.errors import bad
 from tarazu.models.cache import cache_root
 from tarazu.models.source import LocalModel
 from tarazu.models.states import Shelves
-from tarazu.record.disk import is_of_the_disk, told_plainly
+from tarazu.record.disk import is_of_the_disk
 from tarazu.record.key import content_key
 from tarazu.record.ledger import Ledger
 from tarazu.record.progress import Listener
@@ -78,7 +78,7 @@ class Workshop:
         checkpoints = self._checkpoints(job)
         # The output folder holds the test items, too: a trial gets a folder elsewhere.
         place = None if trial else self.store.folder
-        with told_plainly(self.store.folder) if place else nullcontext():
+        with self.store.writing() if place else nullcontext():
             folder = tempfile.TemporaryDirectory(
                 dir=place, prefix=".tmp-", ignore_cleanup_errors=True
             )
@@ -112,7 +112,9 @@ class Workshop:
             remedy = "Free some space or mend the disk, then give the command again."
             rule = "the disk must take what a run writes; finished runs are kept"
             raise bad(str(self.store.folder), rule, outcome.record.error, remedy)
-        self.ledger.count(outcome.record)  # first: no result can be seen that was not counted
+        with self.store.writing():
+            # First: no result can be seen that was not counted.
+            self.ledger.count(outcome.record)
         told = {"trial": job.trial, "tuned": job.tuned, "events": _events(outcome.record, job)}
         record = self.store.write_record(
             outcome.record.model_copy(update=told),

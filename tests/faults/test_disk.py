@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import errno
 import io
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 
 from tarazu.data.item import Item, Prediction
 from tarazu.errors import BadInput
+from tarazu.record.aside import set_aside
 from tarazu.record.ledger import Ledger, read_ledgers
 from tarazu.record.record import RunRecord, Tuned
 from tarazu.record.store import Store
@@ -68,13 +71,29 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
     watched("replace", lambda source, target: target)
     watched("rename", lambda source, target: target)
     watched("mkdir", lambda path, *rest: path)
+    watched("unlink", lambda path, *rest: path)
     watched("fsync", lambda descriptor: os.readlink(f"/proc/self/fd/{descriptor}"))
+    watched("sendfile", lambda out, *rest: os.readlink(f"/proc/self/fd/{out}"))
     real_open, real_os_open = io.open, os.open
 
     def opened(file: Any, mode: str = "r", *arguments: Any, **named: Any) -> Any:
-        if set(mode) & set("wax+") and not isinstance(file, int):
-            found.told("open", file)
-        return real_open(file, mode, *arguments, **named)
+        if isinstance(file, int) or not set(mode) & set("wax+"):
+            return real_open(file, mode, *arguments, **named)
+        found.told("open", file)
+        stream = real_open(file, mode, *arguments, **named)
+        whole = stream.write
+
+        def write(content: Any) -> Any:
+            try:
+                found.told("write", file)
+            except OSError:
+                whole(content[: len(content) // 2])  # what fills a disk is on it, in part
+                stream.flush()
+                raise
+            return whole(content)
+
+        stream.write = write
+        return stream
 
     def opened_low(path: Any, flags: int, *arguments: Any, **named: Any) -> int:
         if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
@@ -82,6 +101,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
         return real_os_open(path, flags, *arguments, **named)
 
     monkeypatch.setattr(io, "open", opened)
+    monkeypatch.setattr(builtins, "open", opened)
     monkeypatch.setattr(os, "open", opened_low)
     return found
 
@@ -119,7 +139,7 @@ class Study:
         self.weights.mkdir(exist_ok=True)
         (self.weights / "w.safetensors").write_bytes(b"123")
         with self.store.lock():
-            self.store.set_aside({"old"})
+            set_aside(self.store, {"old"})
             self.store.write_study({"study": "small"})
             self.store.write_base(self.store.folder)
             self.store.write_items({"test": self.items})
@@ -153,28 +173,51 @@ def ledger_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield folder / "user" / "ledger.jsonl"
 
 
-@pytest.mark.parametrize(
-    ("number", "lasting"),
-    [(errno.ENOSPC, False), (errno.ENOSPC, True), (errno.EIO, False), (errno.EROFS, True)],
-)
+ERRORS = [(errno.ENOSPC, False), (errno.ENOSPC, True), (errno.EIO, False), (errno.EROFS, True)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "lasting"), ERRORS)
 def test_every_write_may_fail(
     tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, number: int, lasting: bool
 ) -> None:
+    fail_in_turn(tmp_path, disk, monkeypatch, number, lasting=lasting)
+
+
+@pytest.mark.parametrize(("number", "lasting"), ERRORS)
+def test_some_writes_fail(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, number: int, lasting: bool
+) -> None:
+    fail_in_turn(tmp_path, disk, monkeypatch, number, lasting=lasting, step=17, start=number % 17)
+
+
+def fail_in_turn(
+    tmp_path: Path,
+    disk: Disk,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    *,
+    lasting: bool,
+    start: int = 0,
+    step: int = 1,
+) -> None:
+    """Let one write after the other fail, each in a folder of its own."""
     with ledger_at(tmp_path / "count", monkeypatch):
         whole = Study(tmp_path / "count")
         whole.before()
+        shutil.copytree(tmp_path / "count", tmp_path / "before")
         disk.heal()
         whole.work()
         total = len(disk.calls)
         expected = set(whole.everything())
     assert expected == {"kept", "old", "again", "lora", "twin"}
-    assert total > 60, "nearly nothing is watched"
-    for at in range(total):
+    assert total > 100, "nearly nothing is watched"
+    for at in range(start, total, step):
         folder = tmp_path / str(at)
+        disk.heal()
+        shutil.copytree(tmp_path / "before", folder)
         with ledger_at(folder, monkeypatch) as user:
             study = Study(folder)
-            disk.heal()
-            study.before()
             disk.refuse(at, number, lasting=lasting)
             _told_clearly(study, disk.calls, at, _error_of(study.work))
             disk.heal()

@@ -14,7 +14,7 @@ import json
 import uuid
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,14 @@ class Slot:
         entry: Id of the entry.
         stage: ``trial`` or ``final``.
         key: Its content key; empty while tuning has not yet settled which run it will be.
+        training: Of a trial: the name of what it leaves for its continuation.
     """
 
     label: str
     entry: str
     stage: str
     key: str
+    training: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,14 @@ class Standing:
         self._folder = folder
         self._others = [slot for slot in read_plan(folder) or [] if slot.entry in others]
         self._slots: dict[int, Slot] = {}
-        (folder / RUNNING).unlink(missing_ok=True)  # of a process that was killed
+        with suppress(OSError):
+            (folder / RUNNING).unlink(missing_ok=True)  # of a process that was killed
 
     def planned(self, runs: list[PlannedRun]) -> None:
         """Write the plan down."""
         self._slots = {
-            place: Slot(run.label, run.entry, run.stage, run.key) for place, run in enumerate(runs)
+            place: Slot(run.label, run.entry, run.stage, run.key, run.training)
+            for place, run in enumerate(runs)
         }
         self._write_plan()
         self._listener.planned(runs)
@@ -100,7 +104,7 @@ class Standing:
             (self._folder / RUNNING).unlink(missing_ok=True)
         slot = self._slots.get(index)
         if slot is not None and slot.key != record.key:
-            self._slots[index] = Slot(slot.label, slot.entry, slot.stage, record.key)
+            self._slots[index] = replace(slot, key=record.key)
             self._write_plan()
         self._listener.finished(index, record)
 
@@ -134,9 +138,7 @@ def read_plan(folder: Path) -> list[Slot] | None:
 
 
 def read_running(folder: Path) -> Running | None:
-    """Return the run that is being made; None where no process has the folder, or none began."""
-    if not in_use(folder):
-        return None
+    """Return the run that began last and has not ended; ask `in_use` whether anybody makes it."""
     try:
         values = json.loads((folder / RUNNING).read_text(encoding="utf-8"))
         return Running(int(values["place"]), str(values["began"]))
@@ -153,7 +155,7 @@ def in_use(folder: Path) -> bool:
         lock.acquire()
     except Timeout:
         return True
-    except OSError:  # a folder that may not be written to is led by nobody that we could meet
+    except OSError:  # where we may not write, whether somebody else does cannot be seen
         return False
     lock.release()
     return False

@@ -10,7 +10,7 @@ import glob
 import json
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,14 +53,21 @@ def data_files(source: str, base: Path) -> list[Path]:
     ]
 
 
-def watch(folder: Path, files: Iterable[tuple[str, Path, str | None]]) -> None:
+def watch(
+    folder: Path,
+    files: Iterable[tuple[str, Path, str | None]],
+    *,
+    keep: Collection[str] = (),
+) -> None:
     """Write down how some files are now; where that cannot be written, nothing is.
 
     Args:
         folder: The output folder.
-        files: What each one is, where it is, and its SHA-256 if that is known already.
+        files: What each one is, where it is, and its SHA-256 if that is known already. One that is
+            not there is left out.
+        keep: What was noted of files that are one of these stays as it is.
     """
-    found = []
+    found = [asdict(one) for one in _known(folder) if one.what in keep]
     for what, file, sha in files:
         with suppress(OSError):
             state = file.stat()
@@ -77,12 +84,15 @@ def changed_files(folder: Path) -> list[Watched]:
 
     A file of the same size and time is not read again.
     """
+    return [one for one in _known(folder) if _differs(folder.resolve() / one.path, one)]
+
+
+def _known(folder: Path) -> list[Watched]:
     try:
         values = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        known = [Watched(**value) for value in values]
+        return [Watched(**value) for value in values]
     except (OSError, ValueError, TypeError):
         return []
-    return [one for one in known if _differs(folder.resolve() / one.path, one)]
 
 
 def _differs(file: Path, known: Watched) -> bool:

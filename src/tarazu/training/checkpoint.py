@@ -29,7 +29,13 @@ from torch import Tensor
 
 from tarazu.record.disk import sync
 from tarazu.record.environment import environment
-from tarazu.record.key import canonical_json, content_key, sha256_file, sha256_text
+from tarazu.record.key import (
+    canonical_json,
+    content_key,
+    sha256_file,
+    sha256_text,
+    training_name,
+)
 from tarazu.record.spec import RunSpec
 
 _TENSORS, _STATE = "tensors.safetensors", "state.json"
@@ -175,8 +181,6 @@ def _why(error: Exception) -> str:
 def checkpoints_for(spec: RunSpec, parent: Path, every: float) -> Checkpoints:
     """Return where a run leaves its checkpoints.
 
-    A trial that is stopped early and its continuation are one training, so they share a place.
-
     Args:
         spec: The run.
         parent: Holds the checkpoints of all runs.
@@ -184,4 +188,4 @@ def checkpoints_for(spec: RunSpec, parent: Path, every: float) -> Checkpoints:
     """
     key = content_key(spec.model_copy(update={"share": 1.0}))
     versions = environment(spec.device, spec.dtype, spec.threads).hash
-    return Checkpoints(parent / key[:32], f"{key} {versions}", every)
+    return Checkpoints(parent / training_name(spec), f"{key} {versions}", every)
