@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from tarazu.cleaning import clean, freeable
 from tarazu.cli import app
 from tarazu.errors import BadInput
 from tarazu.overview import status
+from tarazu.record.key import training_name
 from tarazu.record.progress import PlannedRun, Silent
-from tarazu.record.standing import RUNNING, Standing, in_use, read_plan
+from tarazu.record.record import RunRecord, Trial
+from tarazu.record.standing import RUNNING, Slot, Standing, in_use, read_plan
 from tarazu.record.store import Store
 from tarazu.testing.folders import make_folder, make_items
 from tarazu.testing.records import make_record
@@ -32,19 +35,25 @@ def put(file: Path, size: int) -> None:
     file.write_bytes(b"x" * size)
 
 
+def _trial() -> RunRecord:
+    made = make_record("lora", rank=2)
+    return made.model_copy(update={"stage": "trial", "trial": Trial(number=0, rung=1)})
+
+
 def fill(folder: Path) -> None:
-    """Put everything there that may be freed."""
+    """Put everything there that may be freed, and what may not."""
     put(folder / "checkpoints" / "ab" / "000000001" / "tensors.safetensors", 1000)
     put(folder / ".tmp-1" / "variants" / "model.safetensors", 200)
     put(folder / "runs" / ".tmp-2" / "record.json", 30)
+    put(folder / "runs" / ".old-lora" / "record.json", 7)
+    put(folder / "runs" / "lora" / "artifacts" / "trained.safetensors", 5000)
     put(folder / "stale" / "lora-s0-ab-cd" / "record.json", 4)
-    (run,) = (folder / "runs").glob("lora*")
-    put(run / "artifacts" / "trained.safetensors", 5000)
-    for name, age in (("old", 2 * 86_400), ("new", 0)):
-        place = folder.parent / "cache" / "trials" / name
-        put(place / "000000001" / "tensors.safetensors", 60_000)
-        for path in (place / "000000001", place):
-            os.utime(path, (time.time() - age,) * 2)
+    put(folder / RUNNING, 2)
+    Store(folder).write_record(_trial())
+    slot = asdict(Slot("a", "a", "trial", "", "planned"))
+    (folder / "plan.json").write_text(json.dumps({"runs": [slot]}))
+    for name in (training_name(_trial().spec), "planned", "of-another-study"):
+        put(folder.parent / "cache" / "trials" / name / "01" / "tensors.safetensors", 60_000)
 
 
 def names(folder: Path) -> set[str]:
@@ -53,20 +62,27 @@ def names(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("everything", [False, True])
 def test_what_can_be_computed_again_is_freed_and_counted(folder: Path, everything: bool) -> None:
-    kept = names(folder) | {"out/.lock"}
     fill(folder)
-    weights = 5000 if everything else 0
-    assert sum(one.bytes for one in freeable(folder, everything=everything)) == 61_234 + weights
-    freed = clean(folder, everything=everything)
-    assert sum(one.bytes for one in freed) == 61_234 + weights
-    left = names(folder) - kept
-    expected = {"cache/trials/new/000000001/tensors.safetensors"}
-    if not everything:
-        (run,) = (folder / "runs").glob("lora*")
-        expected |= {f"out/runs/{run.name}/artifacts/trained.safetensors"}
-    assert left == expected
-    assert kept <= names(folder)
-    assert [r.entry for r in Store(folder).records()] == ["lora", "majority"]
+    before = names(folder) | {"out/.lock"}
+    expected = {
+        *(f"cache/trials/{name}" for name in ("planned", training_name(_trial().spec))),
+        "out/checkpoints",
+        "out/.tmp-1",
+        "out/runs/.tmp-2",
+        "out/runs/.old-lora",
+        "out/.running.json",
+    }
+    if everything:
+        expected |= {"out/stale", "out/runs/lora/artifacts"}
+    size = 121_239 + (5004 if everything else 0)
+    found = freeable(folder, everything=everything)
+    assert {str(one.path.relative_to(folder.parent)) for one in found} == expected
+    assert sum(one.bytes for one in found) == size
+    assert sum(one.bytes for one in clean(folder, everything=everything)) == size
+    assert names(folder) == {
+        name for name in before if not any(name.startswith(f"{gone}/") for gone in expected)
+    } - {"out/.running.json"}
+    assert [r.entry for r in Store(folder).records()] == ["lora", "lora", "majority"]
     assert clean(folder, everything=everything) == []
 
 
@@ -168,11 +184,12 @@ def test_the_commands(folder: Path) -> None:
     code, told = invoke("status", "--format", "json")
     assert code == 0
     assert json.loads(told)["counts"] == {
-        "done": 0, "running": 0, "failed": 0, "stale": 2, "waiting": 0,
+        "done": 0, "running": 0, "failed": 0, "stale": 3, "waiting": 1,
     }  # fmt: skip
     code, told = invoke("status")
     assert code == 0
-    assert "2 stale." in told
+    assert "3 stale, 1 waiting." in told
+    assert "Give the study's command again" in " ".join(told.split())
     before = names(folder)
     code, told = invoke("clean", given="n\n")
     assert code == 1
@@ -180,7 +197,7 @@ def test_the_commands(folder: Path) -> None:
     assert names(folder) == before
     code, told = invoke("clean", "--all", "--yes")
     assert code == 0
-    assert "66,234 bytes freed" in told
+    assert "126,243 bytes freed" in told
     assert invoke("clean") == (
         0,
         "Nothing to free. --all frees trained weights and runs of other versions.\n",
@@ -201,3 +218,20 @@ def test_neither_command_imports_torch(folder: Path) -> None:
         "status(sys.argv[1]); freeable(sys.argv[1]); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program, str(folder)], check=True)
+
+
+def test_what_another_study_removes_meanwhile_stops_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(folder)
+    real = shutil.rmtree
+
+    def late(path: Path, *arguments: object, **named: object) -> None:
+        if "trials" in str(path):
+            real(path)
+            raise FileNotFoundError(2, "gone", str(path))
+        real(path)
+
+    monkeypatch.setattr(shutil, "rmtree", late)
+    clean(folder)
+    assert clean(folder) == []

@@ -5,20 +5,31 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tarazu import runner
 from tarazu.errors import BadInput
+from tarazu.models.cards import find_card
+from tarazu.models.config import info_from_config
+from tarazu.models.source import LocalModel
+from tarazu.opening import watch_inputs
 from tarazu.overview import status
+from tarazu.processes import RunFailed
 from tarazu.record import environment as environment_module
 from tarazu.record.progress import PlannedRun, Silent
+from tarazu.record.standing import RUNNING
 from tarazu.record.store import Store
+from tarazu.record.watched import changed_files
 from tarazu.report.api import read_results
 from tarazu.report.notes import footnotes
 from tarazu.study import StudyResult, run_study
+from tarazu.study_file import load_study
 from tarazu.testing.tiny import nli_items, write_nli
+from tarazu.work import Work
 
 # Entries without a pretrained model: their runs take no time, and the store is the same.
 STUDY = """
@@ -68,6 +79,18 @@ class Place:
 
     def aside(self) -> list[str]:
         return sorted(path.name for path in self.out.glob("stale/*"))
+
+
+def here(work: Callable[..., Work], *arguments: object, tell: object) -> Work:
+    """Make a run in this process: none of these needs one of its own."""
+    return work(*arguments, tell=tell)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_this_process() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "in_own_process", here)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +172,41 @@ def test_only_what_is_run_is_set_aside_and_the_rest_is_told_apart(place: Place, 
     assert "torch 99.0" in line.fa
 
 
+def test_who_set_runs_aside_by_mistake_takes_them_up_again(
+    place: Place, newer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*arguments: object, **named: object) -> Work:
+        raise KeyboardInterrupt
+
+    before = Store(place.out).records()
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "in_own_process", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            place.run()
+    assert len(place.aside()) == 2
+    assert Store(place.out).records() == []
+    heard = Heard()
+    result = place.run(heard, keep_stale=True)
+    assert heard.began == []
+    assert result.records == before
+    assert place.aside() == []
+    assert any("2 runs that had been set aside in stale/" in note for note in heard.notes)
+
+
+def test_versions_that_come_back_bring_their_runs_back(
+    place: Place, newer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Store(place.out).records()
+    place.run()
+    monkeypatch.undo()
+    heard = Heard()
+    result = place.run(heard)
+    assert heard.began == []
+    assert result.records == before
+    assert len(place.aside()) == 2
+    assert set(states(place).values()) == {"done"}
+
+
 def test_stale_runs_are_kept_when_asked_for_and_the_report_names_versions(
     place: Place, newer: str
 ) -> None:
@@ -198,6 +256,68 @@ def test_changed_data_make_another_run_and_the_old_one_is_left_out(place: Place)
     found = status(place.out)
     assert found.counts == {"done": 2, "running": 0, "failed": 0, "stale": 2, "waiting": 0}
     assert {run.key for run in found.runs if run.state == "stale"} == before
+    assert found.notes == ()
+
+
+def test_what_is_not_run_again_on_changed_data_is_not_called_done(place: Place) -> None:
+    write_nli(place.folder / "test.csv", nli_items(6, seed=9))
+    place.run(only=["tfidf"])
+    assert [(r.entry, r.state) for r in status(place.out).runs] == [
+        ("tfidf", "done"),
+        ("majority", "stale"),
+        ("tfidf", "stale"),
+    ]
+
+
+def test_what_is_not_run_again_stays_done_where_nothing_of_it_changed(place: Place) -> None:
+    text = STUDY.replace("  tfidf: {}\n", "  tfidf: {}\n  twin: {method: majority}\n")
+    (place.folder / "study.yaml").write_text(text)
+    place.run(only=["twin"])
+    assert states(place) == {
+        "twin · seed 3": "done",
+        "majority · seed 3": "done",
+        "tfidf · seed 3": "done",
+    }
+    (place.folder / "study.yaml").write_text(text.replace("tfidf: {}", "tfidf: {ngrams: 3}"))
+    place.run(only=["twin"])
+    assert states(place)["tfidf · seed 3"] == "stale"
+    assert states(place)["majority · seed 3"] == "done"
+    (place.out / "study.json").write_text("{")
+    place.run(only=["twin"])
+    assert states(place)["majority · seed 3"] == "stale"
+
+
+@pytest.mark.parametrize("source", ["model", "model.gguf", "org/model", "pypi:some==1/model"])
+def test_files_of_a_model_are_watched_where_they_are_the_users(tmp_path: Path, source: str) -> None:
+    """A cache may be emptied at any time: that changes no model."""
+    text = STUDY.replace("methods:\n", "methods:\n  lora: {model: [m, n]}\n")
+    sha = f", sha256: {'a' * 64}" if source.startswith("pypi") else ""
+    models = f"models: {{m: {{source: '{source}'{sha}}}, n: {{source: org/other}}}}\n"
+    file = tmp_path / "study.yaml"
+    file.write_text(models + text)
+    study, out = load_study(file), tmp_path / "out"
+    out.mkdir()
+    cached, card = tmp_path / "cache", find_card("minilm")
+    assert card is not None
+    info = info_from_config(card.id, card.config, card=card)
+    cached.mkdir()
+    (cached / "config.json").write_text("{}")
+    own = tmp_path / "model" / "config.json"
+    own.parent.mkdir()
+    own.write_text("{}")
+    (tmp_path / "model.gguf").write_text("GGUF")
+    place = own.parent if source == "model" else cached
+    name = "model.gguf" if source == "model.gguf" else "config.json"
+    watch_inputs(Store(out), study, {"m": LocalModel(place, {name: "b" * 64}, info)})
+    shutil.rmtree(cached)
+    assert changed_files(out) == []
+    own.write_text("{...}")
+    (tmp_path / "model.gguf").write_text("GGUF.")
+    expected = {"model": ["../model/config.json"], "model.gguf": ["../model.gguf"]}.get(source, [])
+    assert [one.path for one in changed_files(out)] == expected
+    # Who runs an entry without this model does not forget what was known of its files.
+    watch_inputs(Store(out), study, {})
+    assert [one.path for one in changed_files(out)] == expected
 
 
 def test_files_that_were_only_touched_have_not_changed(place: Place) -> None:
@@ -212,6 +332,8 @@ def test_a_changed_study_file_is_told(place: Place) -> None:
     (place.folder / "study.yaml").write_text(STUDY + "\n# changed\n")
     (note,) = status(place.out).notes
     assert "The study file changed" in note
+    shutil.rmtree(place.out / "runs")
+    assert "Give the study's command again" in status(place.out).notes[-1]
 
 
 @pytest.mark.parametrize("free", [0, 1 << 20, 1 << 40])
@@ -233,19 +355,42 @@ def test_space_is_compared_with_what_is_free(
     assert len(Store(place.out).records()) == 2
 
 
+def test_a_drive_that_does_not_know_its_size_stops_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(place.out)
+    usage = shutil.disk_usage(place.folder)._replace(total=0, free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    heard = Heard()
+    assert place.run(heard).failed == 0
+    assert not any("disk" in note for note in heard.notes)
+
+
 def test_finished_runs_need_no_more_space(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(place.folder)._replace(free=0)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     assert place.run().failed == 0
 
 
+def test_finished_tuned_runs_need_no_more_space(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What tuning chose is another run than the one that the study file says."""
+    text = STUDY + "tuning: {trials: 3}\n"
+    (place.folder / "study.yaml").write_text(text)
+    shutil.rmtree(place.out)
+    assert place.run().failed == 0
+    usage = shutil.disk_usage(place.folder)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    heard = Heard()
+    assert place.run(heard).failed == 0
+    assert heard.began == heard.notes == []
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS])
 def test_a_disk_that_fills_up_in_a_run_stops_the_study_and_keeps_what_is_done(
     place: Place, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    from tarazu import runner
-    from tarazu.processes import RunFailed
-
     for file in (place.out / "runs").glob("tfidf*"):
         shutil.rmtree(file)
 
@@ -258,4 +403,53 @@ def test_a_disk_that_fills_up_in_a_run_stops_the_study_and_keeps_what_is_done(
             place.run()
     assert [r.entry for r in Store(place.out).records()] == ["majority"]
     assert states(place) == {"majority · seed 3": "done", "tfidf · seed 3": "waiting"}
+    assert place.run().failed == 0
+
+
+@pytest.mark.parametrize("gone", ["removed", "moved", "lock"])
+def test_a_folder_that_vanishes_stops_the_study_and_is_not_made_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    shutil.rmtree(place.out / "runs")
+    runs: list[object] = []
+
+    def vanish(work: Callable[..., Work], request: object, *, tell: object) -> Work:
+        if runs:
+            if gone == "lock":
+                (place.out / ".lock").unlink()
+            else:
+                place.out.rename(place.folder / "elsewhere")
+            if gone == "removed":
+                shutil.rmtree(place.folder / "elsewhere")
+        runs.append(request)
+        return here(work, request, tell=tell)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "in_own_process", vanish)
+        with pytest.raises(BadInput, match="it has vanished"):
+            place.run()
+    if gone == "lock":
+        assert [r.entry for r in Store(place.out).records()] == ["majority"]
+        return
+    assert not place.out.exists()
+    if gone == "moved":
+        assert [r.entry for r in Store(place.folder / "elsewhere").records()] == ["majority"]
+        (place.folder / "elsewhere").rename(place.out)
+        heard = Heard()
+        place.run(heard)
+        assert heard.began == ["tfidf"]
+
+
+def test_a_sign_of_a_killed_run_that_cannot_be_removed_stops_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place.out / RUNNING).write_text("{}")
+    real = Path.unlink
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if path.name == RUNNING:
+            raise OSError(errno.EIO, "it failed")
+        real(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
     assert place.run().failed == 0
