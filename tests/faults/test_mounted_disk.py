@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tarazu import runner
 from tarazu.cleaning import clean
 from tarazu.errors import BadInput
 from tarazu.overview import status
@@ -20,6 +21,7 @@ from tarazu.study import run_study
 from tarazu.testing.folders import answer, make_items
 from tarazu.testing.records import make_record
 from tarazu.testing.tiny import nli_items, write_nli
+from tarazu.work import Work
 
 STUDY = """
 version: 1
@@ -96,7 +98,11 @@ def test_a_disk_that_is_really_full_keeps_every_finished_run(disk: Path, tmp_pat
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Path:
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def here(work: Callable[..., Work], *arguments: object, tell: object) -> Work:
+        return work(*arguments, tell=tell)
+
+    monkeypatch.setattr(runner, "in_own_process", here)
     write_nli(tmp_path / "train.csv", nli_items(22, seed=1))
     write_nli(tmp_path / "test.csv", nli_items(6, seed=2))
     (tmp_path / "study.yaml").write_text(STUDY)

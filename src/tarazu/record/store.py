@@ -249,7 +249,9 @@ class Store:
         text = json.dumps({"notes": list(notes), **leakage}, ensure_ascii=False, indent=1) + "\n"
         with self.writing():
             folder.mkdir(parents=True, exist_ok=True)
-            write_synced(folder / f"{_TEMPORARY}{uuid.uuid4().hex}", text, folder / "notes.json")
+            # Beside the folder, where what a killed process leaves is looked for.
+            temporary = self._data / f"{_TEMPORARY}{uuid.uuid4().hex}"
+            write_synced(temporary, text, folder / "notes.json")
 
     def read_data_notes(self, inputs: Mapping[str, str]) -> list[str]:
         """Return what should be known of a data set, in words; nothing where it was not written."""
