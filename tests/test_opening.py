@@ -330,10 +330,19 @@ def test_files_that_were_only_touched_have_not_changed(place: Place) -> None:
 def test_a_changed_study_file_is_told(place: Place) -> None:
     assert status(place.out).notes == ()
     (place.folder / "study.yaml").write_text(STUDY + "\n# changed\n")
-    (note,) = status(place.out).notes
-    assert "The study file changed" in note
+    changed, then = status(place.out).notes
+    assert "The study file changed" in changed
+    assert "Give the study's command again" in then
+
+
+def test_what_to_do_next_is_told(place: Place, newer: str) -> None:
+    again, keep = status(place.out).notes
+    assert "Give the study's command again" in again
+    assert "--keep-stale" in keep
     shutil.rmtree(place.out / "runs")
-    assert "Give the study's command again" in status(place.out).notes[-1]
+    assert status(place.out).notes == (again,)
+    place.run()
+    assert status(place.out).notes == ()
 
 
 @pytest.mark.parametrize("free", [0, 1 << 20, 1 << 40])

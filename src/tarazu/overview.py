@@ -20,6 +20,8 @@ from tarazu.record.watched import Watched, changed_files
 State = Literal["done", "running", "failed", "stale", "waiting"]
 STATES: tuple[State, ...] = ("done", "running", "failed", "stale", "waiting")
 
+_MADE_WITH = "made with"
+
 
 @dataclass(frozen=True)
 class RunStatus:
@@ -100,12 +102,11 @@ def status(folder: str | Path) -> Status:
     else:
         runs, older = _planned(slots, records, stale, read_running(folder) if used else None)
     study = store.read_study() if store.has_study() else {}
-    open_ = any(run.state not in ("done", "running") for run in runs)
     return Status(
         study=str(study.get("study", "")),
         in_use=used,
         runs=(*runs, *older),
-        notes=tuple(_notes(folder, differing, used=used, more=open_)),
+        notes=(*_notes(folder, differing), *_next(runs, differing, used=used)),
     )
 
 
@@ -123,7 +124,7 @@ class _Stale:
         if record.environment.hash != self._hash:
             pairs = changed(record.environment.packages, self._packages)
             told = [f"{name} {old}, now {new}" for name, (old, new) in pairs.items()]
-            reasons.append(f"made with {'; '.join(told) or 'other versions'}")
+            reasons.append(f"{_MADE_WITH} {'; '.join(told) or 'other versions'}")
         names = [
             Path(file.path).name
             for file in self._files
@@ -181,16 +182,24 @@ def _run(slot: Slot, state: State, why: str = "") -> RunStatus:
     return RunStatus(slot.label, slot.entry, slot.stage, state, why, slot.key)
 
 
-def _notes(folder: Path, differing: Sequence[Watched], *, used: bool, more: bool) -> list[str]:
-    found = ["A process is at work in this folder now."] if used else []
+def _notes(folder: Path, differing: Sequence[Watched]) -> list[str]:
+    found = []
     if any(file.what == "study" for file in differing):
         found.append("The study file changed since it was last run: this is the plan from before.")
     aside = len(list((folder / STALE).glob("*/record.json")))
     if aside:
         found.append(f"Set aside in {STALE}/, made with other versions: {aside:,}.")
-    if more and not used:
-        found.append(
-            "Give the study's command again to make what is waiting, failed or stale. With "
-            "--keep-stale, runs of other versions are used as they are."
-        )
+    return found
+
+
+def _next(runs: Sequence[RunStatus], differing: Sequence[Watched], *, used: bool) -> list[str]:
+    """Say what to do about the runs of the plan."""
+    if used:
+        return ["A process is at work in this folder now."]
+    finished = all(run.state == "done" for run in runs)
+    if finished and not any(file.what == "study" for file in differing):
+        return []
+    found = ["Give the study's command again to make what is waiting, failed or stale."]
+    if any(run.why.startswith(_MADE_WITH) for run in runs):
+        found.append("With --keep-stale it uses runs of other versions as they are.")
     return found
