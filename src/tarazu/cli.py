@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 RUN_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 DEBUG = "TARAZU_DEBUG"
 # The disk is full or may not be written: the user can mend it, so it is no defect of ours.
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 Overrides = Annotated[
     list[str] | None,
