@@ -1,7 +1,7 @@
 """tarazu weighs ways of adapting a language model to a task, under one protocol, in one table.
 
 The verbs of the command line are functions here: `run`, `report`, `methods`, `tasks`, `explain`,
-`data`, `verify`, `bundle`.
+`data`, `verify`, `bundle`, `status`, `clean`.
 
 >>> import tarazu
 >>> result = tarazu.run("studies/demo.yaml")  # doctest: +SKIP
@@ -17,14 +17,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tarazu import data, methods, report, tasks
     from tarazu.archive import bundle
+    from tarazu.cleaning import clean
+    from tarazu.overview import status
     from tarazu.sentinel import verify
     from tarazu.study import explain_method as explain
     from tarazu.study import run_study as run
 
-__all__ = ["bundle", "data", "explain", "methods", "report", "run", "tasks", "verify"]
+__all__ = [
+    "bundle",
+    "clean",
+    "data",
+    "explain",
+    "methods",
+    "report",
+    "run",
+    "status",
+    "tasks",
+    "verify",
+]
 
 _FUNCTIONS = {
     "bundle": ("tarazu.archive", "bundle"),
+    "clean": ("tarazu.cleaning", "clean"),
+    "status": ("tarazu.overview", "status"),
     "run": ("tarazu.study", "run_study"),
     "explain": ("tarazu.study", "explain_method"),
     "verify": ("tarazu.sentinel", "verify"),

@@ -105,6 +105,9 @@ def run(
             metavar="MINUTES", help="Training time between two checkpoints, at least. 0: always."
         ),
     ] = 1.0,
+    keep_stale: Annotated[
+        bool, typer.Option("--keep-stale", help="Keep runs that other package versions made.")
+    ] = False,
 ) -> None:
     """Run a study and show its table. Finished runs are skipped, stopped ones go on."""
     from rich.console import Console
@@ -123,6 +126,7 @@ def run(
             overrides=overrides or [],
             listener=view,
             checkpoint_every=checkpoint_every,
+            keep_stale=keep_stale,
         )
     _print_table(results_of(result.folder, result.records))
     complain(f"Records: {result.folder}")
@@ -161,6 +165,54 @@ def report(
         typer.echo(made, nl=False)
     else:
         _write(out, made)
+
+
+@app.command()
+def status(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of a study.")],
+    form: Annotated[Literal["table", "json"], typer.Option("--format", help="Form.")] = "table",
+) -> None:
+    """Show which runs are done, running, failed, stale or waiting."""
+    from tarazu.overview import status as read_status
+
+    found = read_status(folder)
+    if form == "json":
+        import json
+
+        typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+        return
+    from tarazu.report.status_view import status_view
+
+    runs = [(run.label, run.state, run.why) for run in found.runs]
+    _print(status_view(found.counts, runs, found.notes))
+
+
+@app.command()
+def clean(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder of a study.")],
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Trained weights and runs of other versions, too; results stay."
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Free what can be computed again: checkpoints and leftovers."""
+    from tarazu.cleaning import by_kind, freeable
+    from tarazu.cleaning import clean as remove
+
+    found = freeable(folder, everything=everything)
+    for what, size in by_kind(found).items():
+        typer.echo(f"{size:>15,} bytes  {what}")
+    if not found:
+        more = "" if everything else " --all frees trained weights and runs of other versions."
+        typer.echo(f"Nothing to free.{more}")
+        return
+    if not yes:
+        typer.confirm("Remove all of this?", abort=True)
+    freed = sum(one.bytes for one in remove(folder, everything=everything))
+    typer.echo(f"{freed:>15,} bytes freed")
 
 
 @app.command()

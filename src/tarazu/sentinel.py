@@ -21,6 +21,7 @@ from tarazu.comparison.sameness import Changed, Verdict, Verification
 from tarazu.errors import BadInput, Problem, bad, did_you_mean
 from tarazu.models.source import LocalModel, fetch
 from tarazu.processes import Tell
+from tarazu.record.environment import changed as changed_packages
 from tarazu.record.key import sha256_file
 from tarazu.record.ledger import Ledger
 from tarazu.record.record import Artifact, RunRecord
@@ -136,7 +137,7 @@ def _judged(
     store: Store, record: RunRecord, outcome: Outcome, files: Mapping[str, str], splits: Splits
 ) -> Verification:
     again = outcome.record
-    packages = _changed_packages(record.environment.packages, again.environment.packages)
+    packages = changed_packages(record.environment.packages, again.environment.packages)
     if again.status == "failed":
         return Verification(record, "failed", packages, (), (), again.error)
     before = store.read_predictions(record)
@@ -162,14 +163,6 @@ def _same(before: pa.Table, after: pa.Table) -> bool:
     ``repr`` tells every two floats apart and makes NaN equal to itself.
     """
     return repr(before.to_pydict()) == repr(after.to_pydict())
-
-
-def _changed_packages(
-    before: Mapping[str, str], after: Mapping[str, str]
-) -> dict[str, tuple[str, str]]:
-    names = sorted({*before, *after})
-    pairs = {name: (before.get(name, "absent"), after.get(name, "absent")) for name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _differing_parts(before: RunRecord, after: RunRecord) -> list[str]:

@@ -15,22 +15,27 @@ from typing import Any
 
 from tarazu.asking import find_template
 from tarazu.catalog import find_method, find_task
+from tarazu.counting import count
 from tarazu.errors import BadInput, Problem, bad, did_you_mean
 from tarazu.methods._asking import AnswerKnobs
-from tarazu.methods._method import ExplainContext, Knobs, Method
+from tarazu.methods._method import ExplainContext, Knobs
 from tarazu.models.cards import find_card
 from tarazu.models.config import info_from_config
 from tarazu.models.info import ModelInfo
 from tarazu.models.source import LocalModel, describe, fetch
 from tarazu.models.states import shelves
+from tarazu.opening import settle_versions, untouched, watch_inputs
+from tarazu.record.environment import versions, versions_hash
 from tarazu.record.key import content_key
 from tarazu.record.ledger import Ledger
-from tarazu.record.progress import Listener, Silent
-from tarazu.record.record import Parameters, RunRecord
+from tarazu.record.progress import Listener, PlannedRun, Silent
+from tarazu.record.record import RunRecord
 from tarazu.record.spec import ModelSpec, RunSpec, Setting
+from tarazu.record.standing import Standing
 from tarazu.record.store import Store
 from tarazu.report.data_card import DataCard, Example, Lengths, OverlapCard, SplitCard
 from tarazu.report.explanation import Explanation
+from tarazu.space import check_space
 from tarazu.splits import Splits, load_splits
 from tarazu.study_file import Entry, Study, load_study, read_knobs
 from tarazu.tasks._task import Task
@@ -69,6 +74,7 @@ def run_study(
     overrides: Sequence[str] = (),
     listener: Listener | None = None,
     checkpoint_every: float = 1.0,
+    keep_stale: bool = False,
 ) -> StudyResult:
     """Run a study; finished runs are skipped, and a run that was stopped goes on where it was.
 
@@ -80,6 +86,8 @@ def run_study(
         listener: Hears what happens.
         checkpoint_every: Minutes of training between two checkpoints, at least; more where writing
             one takes so long that it would cost two hundredths of the time. 0: after every update.
+        keep_stale: Keep finished runs that other package versions made, instead of setting them
+            aside and making them again. Reports then say which versions made what.
 
     Returns:
         The records, in the order of the plan.
@@ -100,14 +108,20 @@ def run_study(
     specs = plan(study, entries, models, splits)
     if study.spec.tuning is not None and not splits.validation:
         raise bad("data.validation", "must hold items: tuning chooses on them", "none")
-    store = Store(Path(out) if out is not None else Path("out") / study.spec.study)
+    made_by = None if keep_stale else versions_hash(versions())
+    folder = Path(out) if out is not None else Path("out") / study.spec.study
+    store = Store(folder, made_by)
     with store.lock():
+        settle_versions(store, entries, listener.note)
+        others = untouched(store, study, entries)
         store.write_study(study.spec.model_dump(mode="json", by_alias=True))
         store.write_base(study.base)
         for sized in splits.at_every_size():
             store.write_items(sized.named(), redacted=study.spec.report.text == "redacted")
         hashes = splits.hashes()
         store.write_data_notes(hashes, splits.notes, splits.leakage.to_json())
+        watch_inputs(store, study, models)
+        listener = Standing(listener, folder, others)
         ledger = Ledger(store.folder, listener.note)
         ledger.bring_together({hashes[name] for name in splits.tests})
         with shelves(study.spec.compute) as shared:
@@ -273,12 +287,19 @@ def _run_all(
     study, splits, store = workshop.study, workshop.splits, workshop.store
     listener = workshop.listener
     infos = {name: model.info for name, model in workshop.models.items()}
+
+    def announce(runs: list[PlannedRun]) -> None:
+        check_space(store.folder, runs, entries, infos, study.task, listener.note)
+        listener.planned(runs)
+
     if study.spec.tuning is not None:
-        stage = Stage(study, entries, specs, infos, splits, store, listener, workshop.make)
+        stage = Stage(
+            study, entries, specs, infos, splits, store, listener, workshop.make, announce
+        )
         records = stage.run()
         workshop.forget_trials(records)
         return records
-    listener.planned(
+    announce(
         [planned(spec, store.find(content_key(spec)) is not None, splits, infos) for spec in specs]
     )
     return [workshop.make(Job(spec), index) for index, spec in enumerate(specs)]
@@ -385,23 +406,6 @@ def explain_method(
     text = method.explain(ExplainContext(knobs, info, parameters))
     told = settings(entry, info, chosen)
     return Explanation(name, model, text.in_(language), parameters, told, language)
-
-
-def count(method: Method, info: ModelInfo, task: Task, knobs: Any) -> Parameters:
-    """Count the parameters of a method on a model, from its configuration alone.
-
-    Args:
-        method: The method.
-        info: The model.
-        task: Decides the number of classes of a head.
-        knobs: The method's knobs.
-    """
-    from tarazu.models.count import count_parameters
-    from tarazu.models.load import empty_learner
-
-    learner = empty_learner(info, method.reading(info, task, knobs), len(task.labels))
-    method.attach(learner, knobs)
-    return count_parameters(learner, method.deployed(learner))
 
 
 def _info(model: str) -> ModelInfo:

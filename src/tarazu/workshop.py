@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tarazu.errors import bad
 from tarazu.models.cache import cache_root
 from tarazu.models.source import LocalModel
 from tarazu.models.states import Shelves
+from tarazu.record.disk import is_of_the_disk
 from tarazu.record.key import content_key
 from tarazu.record.ledger import Ledger
 from tarazu.record.progress import Listener
@@ -76,7 +79,11 @@ class Workshop:
         checkpoints = self._checkpoints(job)
         # The output folder holds the test items, too: a trial gets a folder elsewhere.
         place = None if trial else self.store.folder
-        with tempfile.TemporaryDirectory(dir=place, prefix=".tmp-") as scratch:
+        with self.store.writing() if place else nullcontext():
+            folder = tempfile.TemporaryDirectory(
+                dir=place, prefix=".tmp-", ignore_cleanup_errors=True
+            )
+        with folder as scratch:
             request = self._request(job, Path(scratch), checkpoints)
             outcome = run(request, tell=lambda progress: self.listener.progress(index, progress))
             record = self._keep(outcome, job, Path(scratch) / "artifacts")
@@ -101,7 +108,14 @@ class Workshop:
         )
 
     def _keep(self, outcome: Outcome, job: Job, artifacts: Path) -> RunRecord:
-        self.ledger.count(outcome.record)  # first: no result can be seen that was not counted
+        if is_of_the_disk(outcome.record.error or ""):
+            # The next one would fail, too: nothing is written of it, and it is made again.
+            remedy = "Free some space or mend the disk, then give the command again."
+            rule = "the disk must take what a run writes; finished runs are kept"
+            raise bad(str(self.store.folder), rule, outcome.record.error, remedy)
+        with self.store.writing():
+            # First: no result can be seen that was not counted.
+            self.ledger.count(outcome.record)
         told = {"trial": job.trial, "tuned": job.tuned, "events": _events(outcome.record, job)}
         record = self.store.write_record(
             outcome.record.model_copy(update=told),
@@ -110,7 +124,8 @@ class Workshop:
         )
         if outcome.details:
             log = self.store.run_folder(record) / "error.log"
-            log.write_text(scrub(outcome.details), encoding="utf-8")
+            with suppress(OSError):  # the record says the reason; this is for its author
+                log.write_text(scrub(outcome.details), encoding="utf-8")
         return record
 
     def _checkpoints(self, job: Job) -> Checkpoints:

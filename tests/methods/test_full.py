@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from tarazu import catalog
+from tarazu.counting import count
 from tarazu.models.cards import find_card
 from tarazu.models.config import info_from_config
 from tarazu.models.info import ModelInfo
 from tarazu.models.load import empty_learner
-from tarazu.study import count
 
 FULL = catalog.find_method("full")
 

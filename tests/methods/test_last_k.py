@@ -7,12 +7,12 @@ import pytest
 from pydantic import ValidationError
 
 from tarazu import catalog
+from tarazu.counting import count
 from tarazu.methods.last_k import LastKKnobs
 from tarazu.models.cards import find_card
 from tarazu.models.config import info_from_config
 from tarazu.models.info import ModelInfo
 from tarazu.models.load import empty_learner
-from tarazu.study import count
 
 LAST_K = catalog.find_method("last-k")
 NLI = catalog.find_task("multinli")

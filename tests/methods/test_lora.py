@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tarazu import catalog
+from tarazu.counting import count
 from tarazu.errors import BadInput
 from tarazu.methods._lora import LoraKnobs
 from tarazu.models.cards import find_card, load_cards
@@ -17,7 +18,6 @@ from tarazu.models.info import ModelInfo
 from tarazu.models.load import empty_learner, load_learner
 from tarazu.models.precision import Precision
 from tarazu.record.record import Parameters
-from tarazu.study import count
 from tarazu.testing.tiny import tiny_info, tiny_model
 
 LORA = catalog.find_method("lora")

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from tarazu import catalog
+from tarazu.counting import count
 from tarazu.methods.p_tuning import PTuningKnobs
 from tarazu.models.cards import find_card
 from tarazu.models.config import info_from_config
 from tarazu.models.info import ModelInfo
-from tarazu.study import count
 from tarazu.testing.cases import Case, answer, asking, cases, load, train
 from tarazu.testing.tiny import TinyKind, tiny_model
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from tarazu import catalog
+from tarazu.counting import count
 from tarazu.methods._asking import AnswerKnobs
 from tarazu.models.cards import find_card
 from tarazu.models.config import info_from_config
 from tarazu.models.info import ModelInfo
-from tarazu.study import count
 
 METHOD = catalog.find_method("zero-shot")
 NLI, QA = catalog.find_task("multinli"), catalog.find_task("squad")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from tarazu.models.learner import Learner
 from tarazu.readings import find_reading
 from tarazu.readings._reading import Asking
 from tarazu.testing.tiny import TinyKind, nli_items
+from tarazu.training import checkpoint
 from tarazu.training.checkpoint import Checkpoints, State
 from tarazu.training.loop import Examples, Fit, Plan, Watch, fit
 from tarazu.training.state import decoded, encoded, random_states, restore_random_states
@@ -240,3 +244,52 @@ def test_numbers_that_are_not_finite_survive_json() -> None:
     assert again["a"] == float("inf")
     assert again["b"]["c"] != again["b"]["c"]
     assert again["b"]["d"] == 0.1
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS])
+@pytest.mark.parametrize("call", ["replace", "fsync", "mkdir"])
+def test_a_disk_that_takes_no_checkpoint_is_told_once_and_tried_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    checkpoints = Checkpoints(tmp_path / "run", "me", every=0.0)
+    checkpoints.save(State(1, {}, {"w": torch.ones(2)}))
+    notes: list[str] = []
+    tried: list[object] = []
+
+    def refuse(*arguments: object, **named: object) -> None:
+        tried.append(arguments)
+        raise OSError(number, os.strerror(number), str(tmp_path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refuse)
+        assert checkpoints.due()
+        checkpoints.save(State(2, {}, {"w": torch.zeros(2)}), notes.append)
+        assert not checkpoints.due()
+        checkpoints.save(State(3, {}, {"w": torch.zeros(2)}), notes.append)
+    assert len(tried) == 1
+    (note,) = notes
+    assert note == f"training goes on without checkpoints from update 2: {os.strerror(number)}"
+    assert str(tmp_path) not in note
+    left = checkpoints.latest(9)
+    assert left is not None
+    assert left.done == 1
+    assert not list(tmp_path.rglob(".tmp-*"))
+
+
+def test_training_goes_on_where_the_disk_fills_up(
+    train: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train("bert", "lora", None)
+    real, written, notes = checkpoint.save_file, [], list[str]()
+
+    def full(tensors: Any, file: Path) -> None:
+        if len(written) == 3:
+            raise SafetensorError('IoError(Os { code: 28, message: "No space left on device" })')
+        written.append(file)
+        real(tensors, file)
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    again = train("bert", "lora", always(tmp_path / "run"), note=notes.append)
+    same(again, whole)
+    assert len(again[2]) == UPDATES
+    assert notes == ["training goes on without checkpoints from update 4: No space left on device"]

@@ -14,6 +14,8 @@ _ELSEWHERE = "Choose another folder with --out."
 _REMEDIES = {
     errno.ENOSPC: ("there is no space left", f"Free some space and run again. {_ELSEWHERE}"),
     errno.EDQUOT: ("the quota is used up", f"Free some space and run again. {_ELSEWHERE}"),
+    errno.EIO: ("the disk reports an error", f"Check the disk. {_ELSEWHERE}"),
+    errno.ESTALE: ("it has vanished", f"Mount it again. {_ELSEWHERE}"),
     errno.EROFS: ("it is on a read-only file system", _ELSEWHERE),
     errno.EACCES: ("there is no permission to write", f"Allow writing to it. {_ELSEWHERE}"),
     errno.EPERM: ("there is no permission to write", f"Allow writing to it. {_ELSEWHERE}"),
@@ -29,10 +31,33 @@ def told_plainly(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _REMEDIES:
+        number = _number(error)
+        if number == errno.ENOENT and not folder.exists():
+            number = errno.ESTALE  # unmounted or removed under our hands
+        if number not in _REMEDIES:
             raise
-        reason, remedy = _REMEDIES[error.errno]
+        reason, remedy = _REMEDIES[number]
         raise bad(str(folder), "the output folder must be writable", reason, remedy) from error
+
+
+def _number(error: OSError) -> int | None:
+    """Return the number of an error; one of a whole tree (`shutil.Error`) has it in its text."""
+    if error.errno is not None:
+        return error.errno
+    return next((number for number in _REMEDIES if f"[Errno {number}]" in str(error)), None)
+
+
+def is_of_the_disk(message: str) -> bool:
+    """Tell whether a message of a failed process says that the disk did not take what it wrote.
+
+    Libraries that are no Python name the error by its number or its words only.
+    """
+    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+    return "the disk is full" in message or any(
+        sign in message
+        for number in numbers
+        for sign in (f"[Errno {number}]", f"os error {number})", os.strerror(number))
+    )
 
 
 def sync(path: Path) -> None:

@@ -35,15 +35,33 @@ def environment(device: str, dtype: str, threads: int) -> Environment:
         The description. Its hash is over the versions only, since device, precision and threads
         belong to the content key of a run.
     """
-    packages = {name: _version(name) for name in PACKAGES}
-    packages["python"] = platform.python_version()
+    packages = versions()
     return Environment(
-        hash=sha256_text(canonical_json(packages)),
+        hash=versions_hash(packages),
         packages=packages,
         device=device,
         dtype=dtype,
         threads=threads,
     )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of all that computes, by name; nothing is imported."""
+    return {**{name: _version(name) for name in PACKAGES}, "python": platform.python_version()}
+
+
+def versions_hash(packages: dict[str, str]) -> str:
+    """Return the hash of some versions, as in `Environment.hash`."""
+    return sha256_text(canonical_json(packages))
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Return the packages whose versions differ, each with both; ``absent`` where there is none."""
+    pairs = {
+        name: (before.get(name, "absent"), after.get(name, "absent"))
+        for name in sorted({*before, *after})
+    }
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _version(package: str) -> str:

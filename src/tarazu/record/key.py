@@ -54,3 +54,11 @@ def content_key(spec: RunSpec) -> str:
     if spec.share == 1:  # a whole run is the same whether or not others are stopped early
         del value["share"]
     return sha256_text(canonical_json(value))
+
+
+def training_name(spec: RunSpec) -> str:
+    """Return the name under which a training leaves its checkpoints.
+
+    A trial that is stopped early and its continuation are one training, so they share a place.
+    """
+    return content_key(spec.model_copy(update={"share": 1.0}))[:32]

@@ -9,6 +9,8 @@
     data/<sha>/items.parquet          the items, once per data set
     data/<sha>/notes.json             what its splits share, and what else should be known of them
     ledger.jsonl                      every scoring of its test sets (`tarazu.record.ledger`)
+    plan.json                         what the study asks for, and how far it is (`.standing`)
+    stale/<run>-<versions>/           runs of other package versions, unseen (`.aside`)
 
 Everything is built beside its place under a temporary name, synced to disk and renamed into place.
 What a killed process left under a temporary name is removed by the next one that writes.
@@ -16,6 +18,7 @@ What a killed process left under a temporary name is removed by the next one tha
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -41,8 +44,10 @@ from tarazu.scrub import scrub
 
 _TEMPORARY = ".tmp-"
 _REPLACED = ".old-"
-_RECORD = "record.json"
+RECORD = "record.json"
 _PLACE = ".place.json"
+_LOCK = ".lock"
+_STUDY = "study.json"
 
 
 class Store:
@@ -50,25 +55,33 @@ class Store:
 
     Args:
         folder: The output folder. It is made at the first write.
+        versions: Hash of the package versions (`tarazu.record.environment`) that a finished run
+            must have been made with to be found; None finds every one.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, versions: str | None = None) -> None:
         self.folder = folder
+        self.versions = versions
         self._runs = folder / "runs"
         self._data = folder / "data"
+        self._device: int | None = None  # of the folder, while it is locked
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, *, clear: bool = True) -> Iterator[None]:
         """Keep other studies out of the folder, and clear away what a killed process left.
 
         Only the process that leads a study takes the lock; reading never needs it.
+
+        Args:
+            clear: Whether to clear away; who counts what is there does it later.
 
         Raises:
             BadInput: Another process has the folder, or it cannot be written to.
         """
         with told_plainly(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / ".lock", timeout=0)
+            # Whoever asks for a study's status holds the lock for an instant.
+            lock = FileLock(self.folder / _LOCK, timeout=0.5)
             try:
                 lock.acquire()
             except Timeout:
@@ -80,25 +93,55 @@ class Store:
                 ) from None
         try:
             with told_plainly(self.folder):
-                self._clear()
+                self._device = self.folder.stat().st_dev
+                self._clear(leftovers=clear)
             yield
         finally:
+            self._device = None
             lock.release()
 
-    def _clear(self) -> None:
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Tell plainly what goes wrong in writing, and that a locked folder is no longer there.
+
+        A folder that was removed is not made again, and where a disk was unmounted nothing is
+        written to what lies below: what was finished is elsewhere.
+        """
+        with told_plainly(self.folder):
+            if self._device is not None and not self._is_there():
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(self.folder))
+            yield
+
+    def _is_there(self) -> bool:
+        """Tell whether the folder is the one that was locked; on some disks inodes change."""
+        try:
+            return (self.folder / _LOCK).is_file() and self.folder.stat().st_dev == self._device
+        except FileNotFoundError:
+            return False
+
+    def leftovers(self) -> list[Path]:
+        """Return what a killed process left under temporary names, or had not yet removed."""
+        return [
+            left
+            for parent in (self.folder, self._runs, self._data)
+            for left in (*sorted(parent.glob(f"{_TEMPORARY}*")), *sorted(_replaced(parent)))
+            if left.name.startswith(_TEMPORARY) or _place_of(left).exists()
+        ]
+
+    def _clear(self, *, leftovers: bool) -> None:
         for parent in (self.folder, self._runs, self._data):
-            for old in parent.glob(f"{_REPLACED}*"):
-                place = parent / old.name.removeprefix(_REPLACED)
-                if not place.exists():  # killed between the two renames of a replacement
-                    old.rename(place)
-            for left in (*parent.glob(f"{_TEMPORARY}*"), *parent.glob(f"{_REPLACED}*")):
+            for old in _replaced(parent):
+                if not _place_of(old).exists():  # killed between the two renames of a replacement
+                    old.rename(_place_of(old))
+        if leftovers:
+            for left in self.leftovers():
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
 
     @contextmanager
     def _whole(self, place: Path) -> Iterator[Path]:
         """Give a temporary folder that becomes `place` at the end, or vanishes on an error."""
         temporary = place.parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
-        with told_plainly(self.folder):
+        with self.writing():
             try:
                 temporary.mkdir(parents=True)
                 yield temporary
@@ -136,7 +179,7 @@ class Store:
             )
             table = predictions_table(predictions)
             (temporary / "predictions.parquet").write_bytes(to_bytes(table))
-            (temporary / _RECORD).write_text(_as_text(record), encoding="utf-8")
+            (temporary / RECORD).write_text(_as_text(record), encoding="utf-8")
         return record
 
     def adopt(self, record: RunRecord, spec: RunSpec, **parts: Any) -> RunRecord:
@@ -157,9 +200,9 @@ class Store:
         """
         mine = {"hyperparameters": spec.settings, **parts}
         place = self.run_folder(record.model_copy(update={"entry": spec.entry}))
-        if (place / _RECORD).is_file():
-            present = _read_record(place / _RECORD)
-            if (present.key, present.status) == (record.key, record.status):
+        if (place / RECORD).is_file():
+            present = read_record(place / RECORD)
+            if _same_run(present, record):
                 record = present
                 if all(getattr(present, name) == value for name, value in mine.items()):
                     return present
@@ -169,7 +212,7 @@ class Store:
         )
         with self._whole(place) as temporary:
             shutil.copytree(source, temporary, dirs_exist_ok=True)
-            (temporary / _RECORD).write_text(_as_text(adopted), encoding="utf-8")
+            (temporary / RECORD).write_text(_as_text(adopted), encoding="utf-8")
         return adopted
 
     def write_items(
@@ -206,9 +249,11 @@ class Store:
         folder = self._data / data_id(inputs)
         said = {"notes": list(notes), **leakage}
         text = scrub(json.dumps(said, ensure_ascii=False, indent=1)) + "\n"
-        with told_plainly(self.folder):
+        with self.writing():
             folder.mkdir(parents=True, exist_ok=True)
-            write_synced(folder / f"{_TEMPORARY}{uuid.uuid4().hex}", text, folder / "notes.json")
+            # Beside the folder, where what a killed process leaves is looked for.
+            temporary = self._data / f"{_TEMPORARY}{uuid.uuid4().hex}"
+            write_synced(temporary, text, folder / "notes.json")
 
     def read_data_notes(self, inputs: Mapping[str, str]) -> list[str]:
         """Return what should be known of a data set, in words; nothing where it was not written."""
@@ -221,7 +266,7 @@ class Store:
 
     def write_study(self, study: Mapping[str, Any]) -> None:
         """Write the resolved study as ``study.json``."""
-        self._write_json("study.json", study)
+        self._write_json(_STUDY, study)
 
     def write_budget(self, budget: Mapping[str, Any]) -> None:
         """Write how seconds were turned into a number of trials, as ``tuning.json``."""
@@ -237,7 +282,7 @@ class Store:
 
     def _write_json(self, name: str, values: Mapping[str, Any]) -> None:
         text = scrub(json.dumps(values, ensure_ascii=False, indent=2)) + "\n"
-        with told_plainly(self.folder):
+        with self.writing():
             self.folder.mkdir(parents=True, exist_ok=True)
             temporary = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
             write_synced(temporary, text, self.folder / name)
@@ -249,7 +294,7 @@ class Store:
         bundle contains.
         """
         text = json.dumps({"base": os.path.relpath(base.resolve(), self.folder.resolve())}) + "\n"
-        with told_plainly(self.folder):
+        with self.writing():
             temporary = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
             write_synced(temporary, text, self.folder / _PLACE)
 
@@ -270,18 +315,26 @@ class Store:
         """Return the resolved study.
 
         Raises:
-            BadInput: The folder holds no study.
+            BadInput: The folder holds no study, or none that can be read.
         """
-        file = self.folder / "study.json"
-        if not file.is_file():
+        if not self.has_study():
             raise bad(
                 str(self.folder),
                 "must be the output folder of a study",
                 "no study.json in it",
                 "Run the study first, or give its --out folder.",
             )
-        study: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        file = self.folder / _STUDY
+        try:
+            study: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            rule = "must be a readable study"
+            raise bad(str(file), rule, error, "Give the study's command again.") from None
         return study
+
+    def has_study(self) -> bool:
+        """Return whether a study is written down here."""
+        return (self.folder / _STUDY).is_file()
 
     def run_folder(self, record: RunRecord) -> Path:
         """Return the folder of a run."""
@@ -296,17 +349,21 @@ class Store:
             key: The key.
             settled: Return also a run that failed by its settings: it would fail again.
         """
-        for file in sorted(self._runs.glob(f"[!.]*-{key[:12]}/{_RECORD}")):
-            record = _read_record(file)
+        for file in sorted(self._runs.glob(f"[!.]*-{key[:12]}/{RECORD}")):
+            record = read_record(file)
             done = record.status == "done" or (settled and record.fault == "settings")
-            if record.key == key and done:
+            if record.key == key and done and self.fresh(record):
                 return record
         return None
 
+    def fresh(self, record: RunRecord) -> bool:
+        """Tell whether a run was made with the versions that are asked for."""
+        return self.versions in (None, record.environment.hash)
+
     def records(self) -> list[RunRecord]:
         """Return all records, finished and failed, sorted by entry and seed."""
-        files = self._runs.glob(f"[!.]*/{_RECORD}")
-        records = [_read_record(file) for file in files]
+        files = self._runs.glob(f"[!.]*/{RECORD}")
+        records = [read_record(file) for file in files]
         return sorted(records, key=lambda r: (r.entry, r.seed, r.key))
 
     def read_predictions(self, record: RunRecord) -> pa.Table:
@@ -323,6 +380,15 @@ class Store:
 
     def _items_file(self, record: RunRecord) -> Path:
         return self._data / data_id(record.spec.inputs) / "items.parquet"
+
+
+def _same_run(one: RunRecord, other: RunRecord) -> bool:
+    """Tell whether two records are of one run that was made with the same versions."""
+    return (one.key, one.status, one.environment.hash) == (
+        other.key,
+        other.status,
+        other.environment.hash,
+    )
 
 
 def _as_text(record: RunRecord) -> str:
@@ -343,6 +409,15 @@ def _put(temporary: Path, place: Path) -> None:
         raise
     sync(place.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _replaced(parent: Path) -> Iterator[Path]:
+    return parent.glob(f"{_REPLACED}*")
+
+
+def _place_of(old: Path) -> Path:
+    """Return where something stood that was moved aside to be replaced."""
+    return old.with_name(old.name.removeprefix(_REPLACED))
 
 
 def data_id(inputs: Mapping[str, str]) -> str:
@@ -367,7 +442,12 @@ def _read_table(file: Path) -> pa.Table:
         ) from None
 
 
-def _read_record(file: Path) -> RunRecord:
+def read_record(file: Path) -> RunRecord:
+    """Return the record in a file.
+
+    Raises:
+        BadInput: It cannot be read.
+    """
     remedy = "Delete the folder of this run, and run the study again."
     try:
         values = json.loads(file.read_text(encoding="utf-8"))

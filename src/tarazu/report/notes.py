@@ -97,6 +97,7 @@ def footnotes(records: Sequence[RunRecord]) -> list[Text]:
         *_sizes(used),
         *_unequal_epochs(used),
         *_older(records),
+        *_versions(used),
         *_unequal_items(used),
         *_contamination(used),
         *_attribution(used),
@@ -264,6 +265,37 @@ def _older(records: Sequence[RunRecord]) -> list[Text]:
             f"کنار گذاشته: {left_out} اجرا با تنظیم‌های پیشینِ همین روش‌ها.",
         )
     ]
+
+
+def _versions(used: list[RunRecord]) -> list[Text]:
+    """Say which entries other package versions made: their numbers may differ by that alone."""
+    made: dict[str, list[RunRecord]] = defaultdict(list)
+    for record in used:
+        made[record.environment.hash].append(record)
+    if len(made) < 2:
+        return []
+    packages = [runs[0].environment.packages for runs in made.values()]
+    names = sorted({name for one in packages for name in one})
+    differing = [name for name in names if len({one.get(name) for one in packages}) > 1]
+    told, told_fa = [], []
+    for runs in made.values():
+        known = runs[0].environment.packages
+        versions = ", ".join(f"{name} {known.get(name, 'absent')}" for name in differing)
+        who = dict.fromkeys(one_line(_who(run, used)) for run in runs)
+        told.append(f"{', '.join(who)}: {one_line(versions)}")
+        told_fa.append(f"{'، '.join(map(isolated, who))}: {isolated(one_line(versions))}")
+    return [
+        Text(
+            f"Made with different versions: {'; '.join(told)}.",
+            f"ساخته‌شده با نسخه‌های گوناگون: {'؛ '.join(told_fa)}.",
+        )
+    ]
+
+
+def _who(run: RunRecord, used: list[RunRecord]) -> str:
+    """Return an entry, with the seed where its other seeds have other versions."""
+    own = {one.environment.hash for one in used if (one.entry, one.model) == (run.entry, run.model)}
+    return run.entry if len(own) == 1 else f"{run.entry} (seed {run.seed})"
 
 
 def _unequal_items(used: list[RunRecord]) -> list[Text]:

@@ -11,6 +11,7 @@ compared; a torn or corrupted one is named, and the one before it is used. Nothi
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -28,7 +29,13 @@ from torch import Tensor
 
 from tarazu.record.disk import sync
 from tarazu.record.environment import environment
-from tarazu.record.key import canonical_json, content_key, sha256_file, sha256_text
+from tarazu.record.key import (
+    canonical_json,
+    content_key,
+    sha256_file,
+    sha256_text,
+    training_name,
+)
 from tarazu.record.spec import RunSpec
 
 _TENSORS, _STATE = "tensors.safetensors", "state.json"
@@ -69,22 +76,37 @@ class Checkpoints:
     every: float = 60.0
     _last: float = field(default_factory=time.monotonic)
     _cost: float = 0.0
+    _refused: bool = False
 
     def due(self) -> bool:
         """Say whether the time for another checkpoint has come."""
+        if self._refused:
+            return False
         wait = max(self.every, self._cost / SHARE_OF_TIME) if self.every > 0 else 0.0
         return time.monotonic() - self._last >= wait
 
-    def save(self, state: State) -> None:
+    def save(self, state: State, note: Callable[[str], None] = lambda message: None) -> None:
         """Write a checkpoint, whole or not at all, and drop the ones before the last two.
 
-        Raises:
-            OSError: The disk does not take it.
+        Where the disk does not take it, no other one is tried: training needs none.
+
+        Args:
+            state: The state.
+            note: Hears that the disk did not take it.
         """
+        if self._refused:
+            return
+        try:
+            self._save(state)
+        except (OSError, SafetensorError) as error:
+            self._refused = True
+            note(f"training goes on without checkpoints from update {state.done:,}: {_why(error)}")
+
+    def _save(self, state: State) -> None:
         start = time.monotonic()
         temporary = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
-        temporary.mkdir(parents=True)
         try:
+            temporary.mkdir(parents=True)
             save_file(dict(state.tensors), temporary / _TENSORS)
             body = {"made_by": self.made_by, "done": state.done, "values": dict(state.values)}
             sums = {
@@ -147,10 +169,17 @@ class Checkpoints:
             self.folder.parent.rmdir()
 
 
+def _why(error: Exception) -> str:
+    """Say what went wrong without a path: an event names no machine."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    # Libraries that are no Python say it in their text, perhaps with a path.
+    full = os.strerror(errno.ENOSPC)
+    return full if full in str(error) or "os error 28" in str(error) else type(error).__name__
+
+
 def checkpoints_for(spec: RunSpec, parent: Path, every: float) -> Checkpoints:
     """Return where a run leaves its checkpoints.
-
-    A trial that is stopped early and its continuation are one training, so they share a place.
 
     Args:
         spec: The run.
@@ -159,4 +188,4 @@ def checkpoints_for(spec: RunSpec, parent: Path, every: float) -> Checkpoints:
     """
     key = content_key(spec.model_copy(update={"share": 1.0}))
     versions = environment(spec.device, spec.dtype, spec.threads).hash
-    return Checkpoints(parent / key[:32], f"{key} {versions}", every)
+    return Checkpoints(parent / training_name(spec), f"{key} {versions}", every)

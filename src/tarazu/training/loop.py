@@ -213,7 +213,7 @@ class _Training:
             # Where a trial is stopped early, its continuation begins.
             cut = self.done == self.stop and plan.share < 1
             if self.checkpoints is not None and (cut or self.checkpoints.due()):
-                self.checkpoints.save(self._state())
+                self.checkpoints.save(self._state(), self.watch.note)
 
     def _close(self, epoch: int) -> None:
         """Validate, and offer the weights to be kept."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from tarazu.errors import bad
 from tarazu.models.info import ModelInfo
-from tarazu.record.key import content_key
+from tarazu.record.key import content_key, training_name
 from tarazu.record.progress import Listener, PlannedRun
 from tarazu.record.record import RunRecord
 from tarazu.record.spec import RunSpec, TuningSpec
@@ -33,6 +33,8 @@ def planned(
     splits: Splits,
     infos: Mapping[str, ModelInfo],
     trial: str = "",
+    *,
+    settled: bool = True,
 ) -> PlannedRun:
     """Describe a run for the progress view.
 
@@ -42,6 +44,7 @@ def planned(
         splits: The data.
         infos: Models by name.
         trial: Which trial it is, in words; empty for a final run.
+        settled: Whether it will be this run, and not another one that tuning chooses.
     """
     asked = len(splits.validation) if trial else sum(map(len, splits.tests.values()))
     kind = infos[spec.model].kind if spec.model is not None else "baseline"
@@ -50,7 +53,10 @@ def planned(
     rows = len(splits.train) if spec.train_rows is None else spec.train_rows
     work = _START + _COST[kind] * (3 * epochs * rows * spec.share + asked)
     label = f"{_sized(spec)} · {trial or f'seed {spec.seed}'}"
-    return PlannedRun(label, spec.entry, finished, work, "trial" if trial else "final")
+    key = content_key(spec) if settled else ""
+    if not trial:
+        return PlannedRun(label, spec.entry, finished, work, "final", key)
+    return PlannedRun(label, spec.entry, finished, work, "trial", key, training_name(spec))
 
 
 def _sized(spec: RunSpec) -> str:
@@ -69,8 +75,9 @@ class Stage:
         infos: Models by name.
         splits: The data.
         store: Where finished runs are found.
-        listener: Hears the plan, and what is left out of it.
+        listener: Hears what is left out of the plan.
         make: Makes a run at an index of the plan, or returns it when it is finished.
+        announce: Hears the plan, before anything is made.
     """
 
     study: Study
@@ -81,13 +88,14 @@ class Stage:
     store: Store
     listener: Listener
     make: Callable[[Job, int], RunRecord]
+    announce: Callable[[list[PlannedRun]], None]
 
     def run(self) -> list[RunRecord]:
         """Make all trials, choose, and make the final runs. Returns the records in this order."""
         searches = self._searches(self.tuning.trials or self._measured())
         plans = [self._foresee(search) for search in searches]
         trials = [slot for slots, _ in plans for slot in slots]
-        self.listener.planned([*trials, *(slot for _, finals in plans for slot in finals)])
+        self.announce([*trials, *(slot for _, finals in plans for slot in finals)])
         records: list[RunRecord] = []
         choices: list[Choice] = []
         offset = 0
@@ -160,14 +168,17 @@ class Stage:
                 if index:
                     told = f"rung {index + 1}, trial {place + 1} of {rung.trials}"
                 spec, done = search.job(place, index).spec, finished.get(len(trials), False)
-                trials.append(planned(spec, done, self.splits, self.infos, told))
+                known = done or index == 0
+                trials.append(planned(spec, done, self.splits, self.infos, told, settled=known))
         seeds = self.study.spec.seeds
         if choice is not None:
             return trials, [self._slot(job) for job in search.finals(choice, seeds)]
         # While the choice is open there is room for as many final runs as there can be.
         possible = [Choice("", winner=number) for number in range(len(search.trials))]
         room = max((search.finals(one, seeds) for one in possible), key=len)
-        return trials, [planned(j.spec, False, self.splits, self.infos) for j in room]
+        return trials, [
+            planned(j.spec, False, self.splits, self.infos, settled=False) for j in room
+        ]
 
     def _slot(self, job: Job, trial: str = "") -> PlannedRun:
         found = self.store.find(content_key(job.spec), settled=bool(trial))
@@ -197,7 +208,7 @@ class Stage:
         """Return the seconds that a whole trial of the default settings takes, by entry."""
         jobs = [job for search in self._searches(1) if (job := search.probe()) is not None]
         self.listener.note("One trial of every entry is measured, to know how many the time allows")
-        self.listener.planned([self._slot(job, "trial 0, measured") for job in jobs])
+        self.announce([self._slot(job, "trial 0, measured") for job in jobs])
         records = [self.make(job, index) for index, job in enumerate(jobs)]
         return {
             _sized(record.spec): _START + sum(phase.seconds for phase in record.measured.values())

@@ -1,0 +1,111 @@
+"""Opening a study's output folder: runs of other versions are sorted out, inputs are noted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tarazu.errors import BadInput
+from tarazu.models.source import LocalModel
+from tarazu.record.aside import STALE, bring_back, set_aside
+from tarazu.record.environment import changed, versions
+from tarazu.record.record import RunRecord
+from tarazu.record.spec import DataSpec
+from tarazu.record.store import Store
+from tarazu.record.watched import changed_files, data_files, watch
+from tarazu.study_file import Entry, Study
+
+
+def settle_versions(store: Store, entries: Sequence[Entry], note: Callable[[str], None]) -> None:
+    """Set runs aside that other package versions made, take up those of these versions, say so.
+
+    Args:
+        store: The output folder; it knows whether runs of any version are used.
+        entries: What is run now.
+        note: Hears what was done.
+    """
+    asked = {entry.id for entry in entries}
+    if moved := set_aside(store, asked):
+        were = "were" if len(moved) > 1 else "was"
+        note(
+            f"{_runs(moved)} {were} made with other versions ({_told(moved)}): set aside in "
+            f"{STALE}/ and made again. With --keep-stale they are used as they are."
+        )
+    if back := bring_back(store, asked):
+        note(f"{_runs(back)} that had been set aside in {STALE}/ will be used again.")
+
+
+def _runs(records: Sequence[RunRecord]) -> str:
+    return f"{len(records):,} runs" if len(records) > 1 else "1 run"
+
+
+def _told(records: Sequence[RunRecord]) -> str:
+    now = versions()
+    pairs = {
+        name: pair
+        for record in records
+        for name, pair in changed(record.environment.packages, now).items()
+    }
+    return ", ".join(f"{name} {old} → {new}" for name, (old, new) in sorted(pairs.items()))
+
+
+def untouched(store: Store, study: Study, entries: Sequence[Entry]) -> set[str]:
+    """Return the entries that are not run now and of which the last plan still holds.
+
+    Args:
+        store: The output folder, in which this study is not yet written down.
+        study: The study.
+        entries: What is run now.
+    """
+    asked = {entry.id for entry in entries}
+    others = [entry for entry in study.entries if entry.id not in asked]
+    if not others or any(file.what == "data" for file in changed_files(store.folder)):
+        return set()
+    try:
+        before = store.read_study()
+    except BadInput:
+        return set()
+    now = study.spec.model_dump(mode="json", by_alias=True)
+    return {entry.id for entry in others if _part_of(entry, before) == _part_of(entry, now)}
+
+
+def _part_of(entry: Entry, study: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a study says that concerns one entry."""
+    own = {name: value for name, value in study.items() if name not in ("report", "study")}
+    own["methods"] = (study.get("methods") or {}).get(entry.id.partition("@")[0])
+    own["models"] = (study.get("models") or {}).get(entry.model)
+    return own
+
+
+def watch_inputs(store: Store, study: Study, models: Mapping[str, LocalModel]) -> None:
+    """Write down which files a study is made from, and how they are now.
+
+    Args:
+        store: The output folder.
+        study: The study.
+        models: The models that were looked at; what was noted of its others is kept.
+    """
+    others = {f"model {name}" for name in study.spec.models if name not in models}
+    watch(store.folder, _inputs(study, models), keep=others)
+
+
+def _inputs(
+    study: Study, models: Mapping[str, LocalModel]
+) -> Iterator[tuple[str, Path, str | None]]:
+    yield "study", study.path, None
+    for source in dict.fromkeys(_sources(study.spec.data)):
+        for file in data_files(source, study.base):
+            yield "data", file, None
+    for name, model in models.items():
+        # A model of the Hub or of a wheel lies in a cache, which may be emptied at any time.
+        given = study.base / Path(study.spec.models[name].source).expanduser()
+        for file_name, sha in model.files.items():
+            yield f"model {name}", given if given.is_file() else given / file_name, sha
+
+
+def _sources(data: DataSpec) -> Iterator[str]:
+    yield data.train
+    if isinstance(data.validation, str):
+        yield data.validation
+    yield from data.test.values() if isinstance(data.test, dict) else [data.test]

@@ -1,0 +1,118 @@
+"""How much disk a study will take, before it starts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tarazu.counting import count
+from tarazu.errors import bad
+from tarazu.models.count import BYTES_AS_SAVED
+from tarazu.models.info import ModelInfo
+from tarazu.record.progress import PlannedRun
+from tarazu.study_file import Entry
+from tarazu.tasks._task import Task
+from tarazu.training.checkpoint import KEPT
+
+# A record, its predictions and its explanation; the shipped studies take less than half of it.
+_PER_RUN = 1 << 20
+# Weights, two moments of Adam, and the weights of the best epoch.
+_IN_A_CHECKPOINT = 4
+# Merged models have 16 bits per parameter, and there are two (`tarazu.methods.qlora_text`).
+_MERGED = 2 * 2
+_REMEDY = "Free some space (`tarazu clean DIR`), or choose another folder with --out."
+
+
+@dataclass(frozen=True)
+class Space:
+    """Bytes that one run takes.
+
+    Attributes:
+        kept: Its record and what it trained.
+        merged: Merged models, while they are evaluated.
+        checkpoints: While it trains. It trains without them, if it must.
+    """
+
+    kept: int
+    merged: int = 0
+    checkpoints: int = 0
+
+    @property
+    def least(self) -> int:
+        """What the run cannot do without."""
+        return self.kept + self.merged
+
+
+def space_of(entry: Entry, info: ModelInfo | None, task: Task) -> Space:
+    """Estimate the space that a run of an entry takes, from counted parameters.
+
+    Args:
+        entry: The entry.
+        info: Its model.
+        task: Decides the number of classes of a head.
+    """
+    if info is None or not entry.method.trains:
+        return Space(_PER_RUN)
+    parameters = count(entry.method, info, task, entry.knobs)
+    trained = BYTES_AS_SAVED * (parameters.trained + parameters.head)
+    return Space(
+        kept=_PER_RUN + trained,
+        merged=_MERGED * parameters.total if entry.method.variants is not None else 0,
+        # The next one is written before the oldest one goes.
+        checkpoints=(KEPT + 1) * _IN_A_CHECKPOINT * trained,
+    )
+
+
+def total(runs: Sequence[Space]) -> int:
+    """Return what runs take that are made one after the other."""
+    passing = max((run.merged + run.checkpoints for run in runs), default=0)
+    return sum(run.kept for run in runs) + passing
+
+
+def check_space(
+    folder: Path,
+    runs: Iterable[PlannedRun],
+    entries: Sequence[Entry],
+    infos: Mapping[str, ModelInfo],
+    task: Task,
+    note: Callable[[str], None],
+) -> None:
+    """Compare what planned runs will take with what is free.
+
+    Args:
+        folder: The output folder; it exists.
+        runs: The plan; what is finished takes no more. A trial keeps no weights there.
+        entries: The study's entries.
+        infos: Models by name.
+        task: The task.
+        note: Hears that the space will not do for all of them.
+
+    Raises:
+        BadInput: Not even one of them fits.
+    """
+    due = [run for run in runs if not run.finished]
+    disk = shutil.disk_usage(folder)
+    if not due or disk.total == 0:  # some mounted drives do not say how large they are
+        return
+    final = {run.entry for run in due if run.stage == "final"}
+    by_entry = {
+        entry.id: space_of(entry, infos[entry.model] if entry.model else None, task)
+        for entry in entries
+        if entry.id in final
+    }
+    spaces = [by_entry[run.entry] if run.stage == "final" else Space(_PER_RUN) for run in due]
+    needed, least = total(spaces), min(space.least for space in spaces)
+    if disk.free < least:
+        rule = f"needs about {_amount(least)} for the smallest run"
+        raise bad(str(folder), rule, f"{_amount(disk.free)} free", _REMEDY)
+    if disk.free < needed:
+        note(
+            f"The disk may fill up: the runs to be made take about {_amount(needed)}, "
+            f"{_amount(disk.free)} are free. Finished runs are kept in any case."
+        )
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
