@@ -10,17 +10,30 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from tarazu.errors import BadInput
 from tarazu.record.progress import Progress
+from tarazu.signals import (
+    PATIENCE,
+    Stopped,
+    ask_to_stop,
+    breakable,
+    deferred,
+    interrupted,
+    obey,
+    unbroken,
+)
 
 Result = TypeVar("Result")
 Tell = Callable[[Progress], None]
+_GLANCE = 0.25  # seconds between two looks at whether the study was interrupted
+_STOPPING = Progress("stop", detail="leaving a checkpoint; a second Ctrl-C stops at once")
 
 
 class RunFailed(Exception):
@@ -51,31 +64,49 @@ def in_own_process(work: Callable[..., Result], *arguments: Any, tell: Tell) -> 
     Raises:
         BadInput: As raised by `work`.
         RunFailed: It raised something else, or was killed.
+        KeyboardInterrupt: The study was interrupted, and the process has stopped.
     """
+    if interrupted():
+        raise KeyboardInterrupt
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tarazu.work"])
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(sender, work, arguments), daemon=False)
-    with _nameless_main():
-        process.start()
-    sender.close()
-    try:
-        return _listen(receiver, process, tell)  # type: ignore[no-any-return]
-    finally:
-        receiver.close()
-        if process.is_alive():
-            process.kill()
-        process.join()
+    with deferred():
+        with _nameless_main():
+            process.start()
+        sender.close()
+        try:
+            return _listen(receiver, process, tell)  # type: ignore[no-any-return]
+        finally:
+            receiver.close()
+            if process.is_alive():
+                process.kill()
+            process.join()
 
 
 def _listen(receiver: Connection, process: Any, tell: Tell) -> Any:
+    deadline: float | None = None
     while True:
+        if deadline is None and interrupted():
+            deadline = time.monotonic() + PATIENCE
+            ask_to_stop(process.pid)
+            tell(_STOPPING)
+        if deadline is not None and time.monotonic() > deadline:
+            raise KeyboardInterrupt  # it does not answer: the checkpoint before this one is there
+        if not receiver.poll(_GLANCE):
+            continue
         try:
             kind, value = receiver.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             process.join()
+            if deadline is not None:
+                raise KeyboardInterrupt from None
             raise RunFailed(_cause_of_death(process.exitcode)) from None
-        if kind == "progress":
+        if deadline is not None and kind != "result":
+            if kind != "progress":
+                raise KeyboardInterrupt
+        elif kind == "progress":
             tell(value)
         elif kind == "result":
             return value
@@ -92,25 +123,33 @@ def _cause_of_death(code: int | None) -> str:
 
 
 def _child(sender: Connection, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    # Ctrl-C reaches the whole group; the parent decides what becomes of its runs.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
     def tell(progress: Progress) -> None:
         try:
-            sender.send(("progress", progress))
+            with unbroken():
+                sender.send(("progress", progress))
         except BrokenPipeError:
             os._exit(1)  # the parent is gone: nobody waits for the result
 
+    with suppress(Stopped, BrokenPipeError), unbroken():
+        obey()
+        sender.send(_answer(work, arguments, tell))
+    sender.close()
+
+
+def _answer(work: Callable[..., Any], arguments: tuple[Any, ...], tell: Tell) -> tuple[str, Any]:
     try:
-        sender.send(("result", work(*arguments, tell=tell)))
+        with breakable():
+            result = work(*arguments, tell=tell)
+    except Stopped:
+        return "stopped", RunFailed("its process was asked to stop")
     except BadInput as error:
-        sender.send(("error", error))
+        return "error", error
     except BaseException as error:
         reason = f"{type(error).__name__}: {error}".strip()
-        sender.send(("error", RunFailed(reason, traceback.format_exc())))
-
-    sender.close()
+        return "error", RunFailed(reason, traceback.format_exc())
+    return "result", result
 
 
 def _leave_with_parent() -> None:

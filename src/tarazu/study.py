@@ -31,6 +31,7 @@ from tarazu.record.spec import ModelSpec, RunSpec, Setting
 from tarazu.record.store import Store
 from tarazu.report.data_card import DataCard, Example, Lengths, OverlapCard, SplitCard
 from tarazu.report.explanation import Explanation
+from tarazu.signals import interruptible
 from tarazu.splits import Splits, load_splits
 from tarazu.study_file import Entry, Study, load_study, read_knobs
 from tarazu.tasks._task import Task
@@ -86,6 +87,8 @@ def run_study(
 
     Raises:
         BadInput: Something in the study cannot be used; nothing was run.
+        KeyboardInterrupt: Ctrl-C or SIGTERM. The run at hand has left a checkpoint, unless it took
+            too long or a second one came; the same call goes on.
     """
     if not 0 <= checkpoint_every < math.inf:
         raise bad("--checkpoint-every", "must be a number of minutes, at least 0", checkpoint_every)
@@ -101,7 +104,7 @@ def run_study(
     if study.spec.tuning is not None and not splits.validation:
         raise bad("data.validation", "must hold items: tuning chooses on them", "none")
     store = Store(Path(out) if out is not None else Path("out") / study.spec.study)
-    with store.lock():
+    with interruptible(), store.lock():
         store.write_study(study.spec.model_dump(mode="json", by_alias=True))
         store.write_base(study.base)
         for sized in splits.at_every_size():

@@ -399,9 +399,11 @@ class _Neural:
             return {}
         # Whatever is drawn here must not change what training draws next.
         state = torch.get_rng_state()
-        with self._phase("validate", learner):
-            answers = self._answer(learner, items, asking, "validate")
-        torch.set_rng_state(state)
+        try:
+            with self._phase("validate", learner):
+                answers = self._answer(learner, items, asking, "validate")
+        finally:
+            torch.set_rng_state(state)
         names = list(self.task.metric_names)
         rows = [self.task.score(a.predicted, i) for a, i in zip(answers, items, strict=True)]
         return {

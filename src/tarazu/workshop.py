@@ -16,6 +16,7 @@ from tarazu.record.progress import Listener
 from tarazu.record.record import Event, RunRecord
 from tarazu.record.store import Store
 from tarazu.runner import Outcome, run
+from tarazu.signals import deferred
 from tarazu.splits import Splits
 from tarazu.study_file import Study
 from tarazu.training.checkpoint import Checkpoints, checkpoints_for
@@ -77,8 +78,9 @@ class Workshop:
         place = None if trial else self.store.folder
         with tempfile.TemporaryDirectory(dir=place, prefix=".tmp-") as scratch:
             request = self._request(job, Path(scratch), checkpoints)
-            outcome = run(request, tell=lambda progress: self.listener.progress(index, progress))
-            record = self._keep(outcome, job, Path(scratch) / "artifacts")
+            with deferred():  # a run that has come to its end is kept
+                outcome = run(request, tell=lambda told: self.listener.progress(index, told))
+                record = self._keep(outcome, job, Path(scratch) / "artifacts")
         if record.fault == "settings" or (record.status == "done" and not trial):
             checkpoints.clear()  # it would fail again, or it is done
         return record

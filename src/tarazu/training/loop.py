@@ -6,12 +6,14 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 from tarazu.errors import bad
 from tarazu.models.learner import Batch, Learner
+from tarazu.signals import Stopped, breakable, stop_wanted, unbroken
 from tarazu.training.batches import epoch_batches
 from tarazu.training.checkpoint import Checkpoints, State
 from tarazu.training.device import Device
@@ -136,6 +138,7 @@ def fit(
 
     Raises:
         BadInput: The loss is not finite; names step, batch and learning rates.
+        Stopped: This process was asked to stop, and a checkpoint is left.
     """
     return _Training(learner, loss, train, validation, plan, watch or Watch(), checkpoints).run()
 
@@ -177,6 +180,10 @@ class _Training:
         self.batch: list[int] = []
 
     def run(self) -> Fit:
+        with unbroken():  # a request to stop is looked for where a checkpoint can be left
+            return self._run()
+
+    def _run(self) -> Fit:
         self._take_up()
         for epoch in range(len(self.results) + 1, self.plan.epochs + 1):
             self._epoch(epoch)
@@ -212,24 +219,42 @@ class _Training:
             self.watch.step(self.done, self.stop, epoch, value / max(count, 1))
             # Where a trial is stopped early, its continuation begins.
             cut = self.done == self.stop and plan.share < 1
+            if stop_wanted():
+                self._leave()
             if self.checkpoints is not None and (cut or self.checkpoints.due()):
                 self.checkpoints.save(self._state())
+
+    def _leave(self) -> NoReturn:
+        """Stop, and leave a checkpoint of where training is."""
+        if self.checkpoints is not None:
+            self.checkpoints.save(self._state())
+        raise Stopped
 
     def _close(self, epoch: int) -> None:
         """Validate, and offer the weights to be kept."""
         self.learner.eval()
+        try:
+            with breakable():
+                held_out, metrics = self._validated()
+        except Stopped:
+            self._leave()  # validation changes nothing: it is made again
+        mean = self.total / max(self.terms, 1)
+        self.results.append(EpochResult(epoch, mean, held_out, metrics))
+        self.keeper.offer(self.results[-1])
+        self.in_epoch, self.total, self.terms = 0, 0.0, 0
+
+    def _validated(self) -> tuple[float | None, dict[str, float]]:
+        """Return loss and metrics on the validation items."""
         held_out = (
             mean_loss(self.learner, self.loss, self.validation, self.plan.eval_batch_size)
             if self.validation
             else None
         )
-        mean = self.total / max(self.terms, 1)
         start = time.perf_counter()
-        metrics = self.watch.metrics()
-        self.start += time.perf_counter() - start  # whoever watches measures that
-        self.results.append(EpochResult(epoch, mean, held_out, metrics))
-        self.keeper.offer(self.results[-1])
-        self.in_epoch, self.total, self.terms = 0, 0.0, 0
+        try:
+            return held_out, self.watch.metrics()
+        finally:
+            self.start += time.perf_counter() - start  # whoever watches measures that
 
     def _must_be_finite(self, value: float, where: str = "") -> None:
         _must_be_finite(value, self.done, self.batch, self.schedule.get_last_lr(), where)
