@@ -182,11 +182,15 @@ def test_a_process_is_asked_before_it_is_killed(
 
 
 def test_a_result_that_comes_all_the_same_is_kept(tmp_path: Path) -> None:
-    kept = []
-    with pytest.raises(KeyboardInterrupt), interruptible(), deferred():
-        kept.append(in_own_process(result_all_the_same, "", tell=interrupt))
-        with pytest.raises(KeyboardInterrupt):  # the next process is not begun
-            in_own_process(result_all_the_same, "", tell=interrupt)
+    kept: list[Any] = []
+
+    def twice() -> None:
+        with interruptible(), deferred():
+            kept.append(in_own_process(result_all_the_same, "", tell=interrupt))
+            kept.append(in_own_process(result_all_the_same, "", tell=interrupt))  # is not begun
+
+    with pytest.raises(KeyboardInterrupt):
+        twice()
     assert kept == ["done"]
 
 
@@ -230,11 +234,15 @@ def test_a_request_to_stop_waits_for_a_place(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(signals, "_run", signals._Ear())
     passed = []
-    with pytest.raises(Stopped):  # noqa: SIM117 — inner and outer
+
+    def asked() -> None:
         with signals.unbroken():
             signals._stop(signal.SIGUSR1, None)
             passed.append("held")
             with pytest.raises(Stopped), breakable():
                 passed.append("never")
             passed.append("after")
+
+    with pytest.raises(Stopped):
+        asked()
     assert passed == ["held", "after"]

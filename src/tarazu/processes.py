@@ -32,6 +32,7 @@ from tarazu.signals import (
 
 Result = TypeVar("Result")
 Tell = Callable[[Progress], None]
+_NO_MEMORY = ("alloc_cpu.cpp", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "bad_alloc")
 _GLANCE = 0.25  # seconds between two looks at whether the study was interrupted
 _STOPPING = Progress("stop", detail="leaving a checkpoint; a second Ctrl-C stops at once")
 
@@ -48,6 +49,23 @@ class RunFailed(Exception):
         self.reason = reason
         self.details = details
         super().__init__(reason, details)
+
+
+class OutOfMemory(RunFailed):
+    """A run's process had no more memory, or was killed by the system as when there is none.
+
+    Args:
+        reason: In one sentence.
+        details: The traceback of its process.
+        peak: Bytes that it had, at least; of the accelerator where that ran out.
+        free: Bytes that were free afterwards.
+    """
+
+    def __init__(self, reason: str, details: str = "", peak: int = 0, free: int = 0) -> None:
+        super().__init__(reason, details)
+        self.args = (reason, details, peak, free)
+        self.peak = peak
+        self.free = free
 
 
 def in_own_process(work: Callable[..., Result], *arguments: Any, tell: Tell) -> Result:
@@ -87,7 +105,9 @@ def in_own_process(work: Callable[..., Result], *arguments: Any, tell: Tell) -> 
 
 def _listen(receiver: Connection, process: Any, tell: Tell) -> Any:
     deadline: float | None = None
+    peak = 0
     while True:
+        peak = max(peak, _peak(process.pid))
         if deadline is None and interrupted():
             deadline = time.monotonic() + PATIENCE
             ask_to_stop(process.pid)
@@ -102,7 +122,10 @@ def _listen(receiver: Connection, process: Any, tell: Tell) -> Any:
             process.join()
             if deadline is not None:
                 raise KeyboardInterrupt from None
-            raise RunFailed(_cause_of_death(process.exitcode)) from None
+            reason = _cause_of_death(process.exitcode)
+            if process.exitcode == -signal.SIGKILL:
+                raise OutOfMemory(reason, peak=peak, free=_free()) from None
+            raise RunFailed(reason) from None
         if deadline is not None and kind != "result":
             if kind != "progress":
                 raise KeyboardInterrupt
@@ -148,8 +171,41 @@ def _answer(work: Callable[..., Any], arguments: tuple[Any, ...], tell: Tell) ->
         return "error", error
     except BaseException as error:
         reason = f"{type(error).__name__}: {error}".strip()
-        return "error", RunFailed(reason, traceback.format_exc())
+        details = traceback.format_exc()
+        if not _out_of_memory(error):
+            return "error", RunFailed(reason, details)
+        if type(error).__name__ == "OutOfMemoryError":
+            import torch
+
+            peak, free = torch.cuda.max_memory_reserved(), torch.cuda.mem_get_info()[0]
+            return "error", OutOfMemory(reason, details, peak, free)
+        return "error", OutOfMemory(reason, details, _peak(os.getpid()), _free())
     return "result", result
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Say whether an error is one of memory, on an accelerator or not."""
+    named = type(error).__name__ == "OutOfMemoryError"  # of torch, which need not be imported
+    said = isinstance(error, RuntimeError) and any(sign in str(error) for sign in _NO_MEMORY)
+    return named or said or isinstance(error, MemoryError)
+
+
+def _peak(process: int) -> int:
+    """Return the peak resident memory of a process in bytes; 0 where it is not known."""
+    return _kibibytes(f"/proc/{process}/status", "VmHWM")
+
+
+def _free() -> int:
+    """Return the bytes of memory that are free; 0 where it is not known."""
+    return _kibibytes("/proc/meminfo", "MemAvailable")
+
+
+def _kibibytes(file: str, name: str) -> int:
+    with suppress(OSError), open(file, encoding="ascii", errors="replace") as lines:
+        for line in lines:
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def _leave_with_parent() -> None:

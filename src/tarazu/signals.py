@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM: the first one waits for a safe place, the second one does not.
 
 The study's own process hears them and decides; it asks the process of a run by SIGUSR1, which then
-leaves a checkpoint or simply stops. All of this is for the main thread, where Python's handlers run.
+leaves a checkpoint or simply stops. All of this is for the main thread: handlers run there.
 """
 
 from __future__ import annotations

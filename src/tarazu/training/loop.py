@@ -91,11 +91,13 @@ class Watch:
         step: Updates done and all, epoch, loss of the update.
         metrics: Computes validation metrics after an epoch.
         note: Checkpoints that cannot be used.
+        phase: ``validate`` or ``train`` begins; updates done and all.
     """
 
     step: Callable[[int, int, int, float], None] = lambda done, total, epoch, loss: None
     metrics: Callable[[], dict[str, float]] = dict
     note: Callable[[str], None] = lambda message: None
+    phase: Callable[[str, int, int], None] = lambda name, done, total: None
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,15 @@ class Fit:
         selected: Number of the epoch whose weights the learner has now.
         tokens: Tokens that went through the model, padding not counted.
         before: Seconds of training that were spent before it was taken up again.
+        micro_batches: Sizes of the micro-batches in the order in which they were used: more than
+            one where memory ran out and training went on with fewer rows at a time.
     """
 
     epochs: list[EpochResult]
     selected: int
     tokens: int
     before: float = 0.0
+    micro_batches: tuple[int, ...] = ()
 
 
 def fit(
@@ -178,6 +183,7 @@ class _Training:
         self.total = 0.0
         self.before, self.start = 0.0, time.perf_counter()
         self.batch: list[int] = []
+        self.micro_batches = [plan.micro_batch_size or plan.batch_size]
 
     def run(self) -> Fit:
         with unbroken():  # a request to stop is looked for where a checkpoint can be left
@@ -195,12 +201,13 @@ class _Training:
         kept = self.results[selected - 1].validation_loss
         if kept is not None:
             self._must_be_finite(kept, "validation items after ")
-        return Fit(self.results, selected, self.tokens, self.before)
+        return Fit(self.results, selected, self.tokens, self.before, tuple(self.micro_batches))
 
     def _epoch(self, epoch: int) -> None:
         """Make the updates of an epoch that are not made yet."""
         plan = self.plan
         self.learner.train()
+        self.watch.phase("train", self.done, self.stop)
         batches = epoch_batches(self.train.lengths, plan.batch_size, seed=plan.seed, epoch=epoch)
         for batch in batches[self.in_epoch :]:
             if self.done == self.stop:
@@ -245,6 +252,7 @@ class _Training:
 
     def _validated(self) -> tuple[float | None, dict[str, float]]:
         """Return loss and metrics on the validation items."""
+        self.watch.phase("validate", 0, 0)
         held_out = (
             mean_loss(self.learner, self.loss, self.validation, self.plan.eval_batch_size)
             if self.validation
@@ -274,6 +282,7 @@ class _Training:
             "groups": groups,
             "schedule": schedule_state(self.schedule),
             "scaler": self.device.scaler_state(),
+            "micro_batches": self.micro_batches,
         }
         return State(self.done, values, {**weights, **best, **tensors, **random_states()})
 
@@ -305,7 +314,12 @@ class _Training:
         self.total, self.terms = values["total"], values["terms"]
         self.tokens, self.before = values["tokens"], values["seconds"]
         self.start = time.perf_counter()
+        self.micro_batches = _then(values.get("micro_batches", []), self.micro_batches[0])
         restore_random_states(tensors)
+
+
+def _then(sizes: list[int], size: int) -> list[int]:
+    return sizes if sizes[-1:] == [size] else [*sizes, size]
 
 
 def _update(
