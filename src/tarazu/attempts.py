@@ -93,8 +93,8 @@ class Attempts:
             at_once = f" with {rows} row at a time" if rows else ""
             raise RunFailed(
                 f"memory ran out in phase '{phase}'{at_once} ({error.reason}): the run needs more "
-                f"than the {error.peak / _GIB:.2f} GiB that it had, and {error.free / _GIB:.2f} GiB "
-                "were free afterwards",
+                f"than the {error.peak / _GIB:.2f} GiB that it had, and {error.free / _GIB:.2f} "
+                "GiB were free afterwards",
                 error.details,
             )
         message = f"memory ran out in phase '{phase}' ({error.reason}): made again with {told}"

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import DupFd
 from typing import Any, TypeVar
 
 from tarazu.errors import BadInput
@@ -35,6 +36,19 @@ Tell = Callable[[Progress], None]
 _NO_MEMORY = ("alloc_cpu.cpp", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "bad_alloc")
 _GLANCE = 0.25  # seconds between two looks at whether the study was interrupted
 _STOPPING = Progress("stop", detail="leaving a checkpoint; a second Ctrl-C stops at once")
+
+
+_handed_on: list[int] = []
+
+
+@contextmanager
+def handing_on(descriptor: int) -> Iterator[None]:
+    """Let the processes of runs that are started inside hold a file open as long as they live."""
+    _handed_on.append(descriptor)
+    try:
+        yield
+    finally:
+        _handed_on.remove(descriptor)
 
 
 class RunFailed(Exception):
@@ -89,7 +103,9 @@ def in_own_process(work: Callable[..., Result], *arguments: Any, tell: Tell) -> 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tarazu.work"])
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(sender, work, arguments), daemon=False)
+    process = context.Process(
+        target=_child, args=(sender, _Held(tuple(_handed_on)), work, arguments), daemon=False
+    )
     with deferred():
         with _nameless_main():
             process.start()
@@ -145,7 +161,23 @@ def _cause_of_death(code: int | None) -> str:
     return f"its process ended without a result (exit code {code})"
 
 
-def _child(sender: Connection, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+class _Held:
+    """Open files on their way to the process of a run, where nobody closes them."""
+
+    def __init__(self, descriptors: tuple[int, ...]) -> None:
+        self._descriptors = descriptors
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _received, tuple(DupFd(descriptor) for descriptor in self._descriptors)
+
+
+def _received(*descriptors: Any) -> _Held:
+    return _Held(tuple(descriptor.detach() for descriptor in descriptors))
+
+
+def _child(
+    sender: Connection, held: _Held, work: Callable[..., Any], arguments: tuple[Any, ...]
+) -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
     def tell(progress: Progress) -> None:

@@ -23,6 +23,7 @@ from tarazu.models.config import info_from_config
 from tarazu.models.info import ModelInfo
 from tarazu.models.source import LocalModel, describe, fetch
 from tarazu.models.states import shelves
+from tarazu.processes import handing_on
 from tarazu.record.key import content_key
 from tarazu.record.ledger import Ledger
 from tarazu.record.progress import Listener, Silent
@@ -104,7 +105,7 @@ def run_study(
     if study.spec.tuning is not None and not splits.validation:
         raise bad("data.validation", "must hold items: tuning chooses on them", "none")
     store = Store(Path(out) if out is not None else Path("out") / study.spec.study)
-    with interruptible(), store.lock():
+    with interruptible(), store.lock() as held, handing_on(held):
         store.write_study(study.spec.model_dump(mode="json", by_alias=True))
         store.write_base(study.base)
         for sized in splits.at_every_size():

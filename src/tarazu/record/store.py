@@ -22,18 +22,18 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from tarazu.errors import bad
 from tarazu.record.disk import sync, told_plainly, write_synced
 from tarazu.record.key import canonical_json, sha256_file, sha256_rows, sha256_text
+from tarazu.record.lock import folder_lock
 from tarazu.record.record import SCHEMA, Artifact, RunRecord
 from tarazu.record.spec import RunSpec
 from tarazu.record.tables import ItemRow, PredictionRow, items_table, predictions_table, to_bytes
@@ -57,32 +57,25 @@ class Store:
         self._data = folder / "data"
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> Iterator[int]:
         """Keep other studies out of the folder, and clear away what a killed process left.
 
         Only the process that leads a study takes the lock; reading never needs it.
 
+        Yields:
+            A descriptor that the processes of runs must hold: the folder stays locked while one of
+            them lives, even when this process was killed.
+
         Raises:
-            BadInput: Another process has the folder, or it cannot be written to.
+            BadInput: Another process has the folder, it cannot be written to, or its file system
+                cannot keep others out.
         """
-        with told_plainly(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / ".lock", timeout=0)
-            try:
-                lock.acquire()
-            except Timeout:
-                raise bad(
-                    str(self.folder),
-                    "only one process may write to an output folder at a time",
-                    "another one that is still running",
-                    "Wait until it has finished, or choose another folder with --out.",
-                ) from None
-        try:
+        with ExitStack() as held:
             with told_plainly(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                runs = held.enter_context(folder_lock(self.folder))
                 self._clear()
-            yield
-        finally:
-            lock.release()
+            yield runs
 
     def _clear(self) -> None:
         for parent in (self.folder, self._runs, self._data):

@@ -93,8 +93,8 @@ SENTENCES = (
         "پردازهٔ آن با {signal} کشته شد، شاید چون حافظه تمام شد",
     ),
     Text(
-        "memory ran out in phase '{phase}' ({reason}): made again with micro-batches of {new} rows, "
-        "not {old}; every update has the same batch",
+        "memory ran out in phase '{phase}' ({reason}): made again with micro-batches of {new} "
+        "rows, not {old}; every update has the same batch",
         "حافظه در مرحلهٔ {phase} تمام شد ({reason}): دوباره با ریزدسته‌های {new} سطری به جای {old} "
         "سطری اجرا شد؛ دستهٔ هر به‌روزرسانی همان است",
     ),
@@ -110,8 +110,8 @@ SENTENCES = (
         "با ریزدسته‌های {sizes} سطری آموزش دید",
     ),
     Text(
-        "memory ran out in phase '{phase}' with {rows} row at a time ({reason}): the run needs more "
-        "than the {peak} GiB that it had, and {free} GiB were free afterwards",
+        "memory ran out in phase '{phase}' with {rows} row at a time ({reason}): the run needs "
+        "more than the {peak} GiB that it had, and {free} GiB were free afterwards",
         "حافظه در مرحلهٔ {phase} با {rows} سطر در هر بار تمام شد ({reason}): این اجرا بیش از {peak} "
         "گیبی‌بایتی که داشت می‌خواهد، و پس از آن {free} گیبی‌بایت آزاد بود",
     ),
