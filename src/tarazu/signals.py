@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 PATIENCE = 7.0
 """Seconds that a run has for its checkpoint: an interrupted study is over within ten."""
@@ -44,7 +45,10 @@ def interruptible() -> Iterator[None]:
     if _study.open or threading.current_thread() is not threading.main_thread():
         yield
         return
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    usual: dict[signal.Signals, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+    }
     taken = [number for number, handler in usual.items() if signal.getsignal(number) == handler]
     _study.heard, _study.held, _study.open = 0, 0, True
     try:
