@@ -7,12 +7,14 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from filelock import FileLock
 from torch import Tensor
 
+from tarazu.models import states as states_module
 from tarazu.models.states import Shelves, States, shelves
 from tarazu.record.spec import ComputeSpec
 
@@ -249,6 +251,24 @@ def test_two_processes_may_write_at_once(place: Shelves) -> None:
         process.join()
         assert process.exitcode == 0
     assert Asked(States({}, place))(*range(40)) == []
+
+
+def test_a_shard_that_vanishes_while_sizes_are_summed_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process renames its temporary shard between listing and reading."""
+    for shard, size in (("a", 5), (".tmp-b", 7), ("c", 11)):
+        (tmp_path / shard).mkdir()
+        (tmp_path / shard / "states.bin").write_bytes(bytes(size))
+    scan = os.scandir
+
+    def vanishing(folder: Any) -> Any:
+        if str(folder).endswith(".tmp-b"):
+            os.rename(folder, tmp_path.parent / "renamed")
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    assert states_module._size(tmp_path) == 16
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tarazu import study as study_module
+from tarazu import workshop
 from tarazu.comparison.entries import entries
 from tarazu.data.item import Item
 from tarazu.errors import BadInput
@@ -119,7 +120,7 @@ class Fake:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
     made = Fake()
-    monkeypatch.setattr(study_module, "run", made)
+    monkeypatch.setattr(workshop, "run", made)
     return made
 
 

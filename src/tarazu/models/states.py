@@ -14,11 +14,12 @@ what the kernel keeps of them is not counted as memory of the run.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -300,7 +301,17 @@ class States:
     def _used(self) -> int:
         assert self._shelves is not None
         folders = [f for f in (self._shelves.learnt, self._shelves.tests) if f is not None]
-        return sum(file.stat().st_size for f in folders for file in f.rglob("states.bin"))
+        return sum(_size(f) for f in folders)
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes of all states in a folder, where others rename shards at the same time."""
+    total = 0
+    for place, _, names in os.walk(folder):  # passes over what vanishes; Path.rglob raises
+        if "states.bin" in names:
+            with suppress(FileNotFoundError):
+                total += os.stat(os.path.join(place, "states.bin")).st_size
+    return total
 
 
 def _bytes(states: Tensor) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tarazu.models.fast.bound import Bound
 from tarazu.models.fast.dropout import kept
 
 ADAPTER = "default"
@@ -90,14 +91,4 @@ def use_single_step(model: nn.Module) -> None:
 
     for module in model.modules():
         if isinstance(module, LoraLayer) and _is_plain(module):
-            module.forward = _Bound(module)
-
-
-class _Bound:
-    """`_forward` of one layer; a class, so that a copied layer does not call the old one."""
-
-    def __init__(self, layer: Any) -> None:
-        self.layer = layer
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
-        return _forward(self.layer, *args, **kwargs)
+            module.forward = Bound(_forward, module)

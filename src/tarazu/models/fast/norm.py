@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tarazu.models.fast.bound import Bound
 from tarazu.models.info import ModelInfo
 
 # Architectures whose norm is weight · x / sqrt(mean(x²) + eps), computed in fp32.
@@ -39,18 +40,12 @@ class _Norm(torch.autograd.Function):
         return scaled.mul_(inverse).addcmul_(states, along), for_weight, None
 
 
-class _Forward:
-    """Stands for the `forward` of one norm; a class, so that it is copied with it."""
-
-    def __init__(self, layer: Any) -> None:
-        self.layer = layer
-
-    def __call__(self, states: Tensor) -> Tensor:
-        layer = self.layer
-        if states.dtype != torch.float32 or layer.weight.dtype != torch.float32:
-            return type(layer).forward(layer, states)  # type: ignore[no-any-return]
-        result: Tensor = _Norm.apply(states, layer.weight, layer.variance_epsilon)  # type: ignore[no-untyped-call]
-        return result
+def _forward(layer: Any, states: Tensor) -> Tensor:
+    """Stand for the `forward` of a norm."""
+    if states.dtype != torch.float32 or layer.weight.dtype != torch.float32:
+        return type(layer).forward(layer, states)  # type: ignore[no-any-return]
+    result: Tensor = _Norm.apply(states, layer.weight, layer.variance_epsilon)  # type: ignore[no-untyped-call]
+    return result
 
 
 def use_short_norm(body: nn.Module, info: ModelInfo) -> None:
@@ -59,4 +54,4 @@ def use_short_norm(body: nn.Module, info: ModelInfo) -> None:
         return
     for module in body.modules():
         if hasattr(module, "variance_epsilon") and hasattr(module, "weight"):
-            module.forward = _Forward(module)
+            module.forward = Bound(_forward, module)

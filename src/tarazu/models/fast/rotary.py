@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tarazu.models.fast.attention import NAME, attention
+from tarazu.models.fast.bound import Bound
 from tarazu.models.info import ModelInfo
 
 # Architectures that turn the two halves of every head of queries and keys.
@@ -52,37 +53,31 @@ def _turn(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return result
 
 
-class _Forward:
-    """Stands for the `forward` of one attention layer; a class, so that it is copied with it."""
-
-    def __init__(self, layer: Any) -> None:
-        self.layer = layer
-
-    def __call__(
-        self,
-        hidden_states: Tensor,
-        position_embeddings: tuple[Tensor, Tensor],
-        attention_mask: Tensor | None = None,
-        past_key_values: Any = None,
-        **others: Any,
-    ) -> tuple[Tensor, None]:
-        layer = self.layer
-        shape = (*hidden_states.shape[:-1], -1, layer.head_dim)
-        query = layer.q_proj(hidden_states).view(shape)
-        key = layer.k_proj(hidden_states).view(shape)
-        value = layer.v_proj(hidden_states).view(shape).transpose(1, 2)
-        if hasattr(layer, "q_norm"):
-            query, key = layer.q_norm(query), layer.k_norm(key)
-        cos, sin = (part.to(query.dtype) for part in position_embeddings)
-        query = _turn(query.transpose(1, 2), cos, sin)
-        key = _turn(key.transpose(1, 2), cos, sin)
-        if past_key_values is not None:
-            key, value = past_key_values.update(key, value, layer.layer_idx)
-        dropout = layer.attention_dropout if layer.training else 0.0
-        result, _ = attention(
-            layer, query, key, value, attention_mask, dropout=dropout, scaling=layer.scaling
-        )
-        return layer.o_proj(result.flatten(2)), None
+def _forward(
+    layer: Any,
+    hidden_states: Tensor,
+    position_embeddings: tuple[Tensor, Tensor],
+    attention_mask: Tensor | None = None,
+    past_key_values: Any = None,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    """Stand for the `forward` of an attention layer."""
+    shape = (*hidden_states.shape[:-1], -1, layer.head_dim)
+    query = layer.q_proj(hidden_states).view(shape)
+    key = layer.k_proj(hidden_states).view(shape)
+    value = layer.v_proj(hidden_states).view(shape).transpose(1, 2)
+    if hasattr(layer, "q_norm"):
+        query, key = layer.q_norm(query), layer.k_norm(key)
+    cos, sin = (part.to(query.dtype) for part in position_embeddings)
+    query = _turn(query.transpose(1, 2), cos, sin)
+    key = _turn(key.transpose(1, 2), cos, sin)
+    if past_key_values is not None:
+        key, value = past_key_values.update(key, value, layer.layer_idx)
+    dropout = layer.attention_dropout if layer.training else 0.0
+    result, _ = attention(
+        layer, query, key, value, attention_mask, dropout=dropout, scaling=layer.scaling
+    )
+    return layer.o_proj(result.flatten(2)), None
 
 
 def use_one_pass_rotary(body: Any, info: ModelInfo) -> None:
@@ -95,4 +90,4 @@ def use_one_pass_rotary(body: Any, info: ModelInfo) -> None:
             and hasattr(module, "q_proj")
             and hasattr(module, "o_proj")
         ):
-            module.forward = _Forward(module)
+            module.forward = Bound(_forward, module)
