@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tarazu import cli, processes, runner, signals
 from tarazu.processes import in_own_process
 from tarazu.record.progress import Progress, Silent
 from tarazu.record.store import Store
-from tarazu.signals import Stopped, breakable, deferred, interrupted, interruptible
+from tarazu.report.progress_view import ProgressView
+from tarazu.signals import Stopped, breakable, deferred, interrupted, interruptible, shielded
 from tarazu.study import run_study
 from tarazu.testing.tiny import nli_items, tiny_model, write_nli
+from tarazu.training import checkpoint
+from tarazu.work import Request, Work, perform
 
 STUDY = """
 version: 1
@@ -34,29 +39,8 @@ methods:
 seeds: [3]
 compute: {device: cpu, dtype: float32, threads: 1}
 """
-# The command, which signals itself when it hears a phase for the so-manieth time.
-PROGRAM = """
-import os, signal, sys
-from tarazu.cli import main
-from tarazu.report.progress_view import ProgressView
-
-name, phase, at, times = sys.argv.pop(1).split()
-left, heard = int(at), ProgressView.progress
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a test may run in the background
-
-def progress(self, index, told):
-    global left
-    heard(self, index, told)
-    if told.phase == phase and (told.done or phase != "train"):
-        left -= 1
-        if left == 0:
-            for _ in range(int(times)):
-                os.kill(os.getpid(), getattr(signal, name))
-
-ProgressView.progress = progress
-sys.argv[0] = "tarazu"
-main()
-"""
+LORA = 1  # its place in the plan
+BOTH = (signal.SIGINT, signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")
@@ -70,18 +54,43 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def command(place: Path, out: str, signals: str) -> subprocess.CompletedProcess[str]:
-    words = ["run", "study.yaml", "--out", out, "--checkpoint-every", "60"]
-    temporary = place / f"{out}-tmp"
-    temporary.mkdir(exist_ok=True)
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, signals, *words],
-        cwd=place,
-        env={**os.environ, "TARAZU_CACHE": str(place / "cache"), "TMPDIR": str(temporary)},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+@pytest.fixture(autouse=True)
+def usual_handlers() -> Iterator[None]:
+    """Hear signals as a program in a terminal does, and leave nothing behind."""
+    before = {number: signal.getsignal(number) for number in BOTH}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    found = [signal.getsignal(number) for number in BOTH]
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert found == [signal.default_int_handler, signal.SIG_DFL]
+    assert not interrupted()
+
+
+def hesitant(request: Request, *, tell: Any, phase: str, at: int) -> Work:
+    """Make a run that waits for a request to stop when it has told so much of a phase."""
+
+    def heard(progress: Progress) -> None:
+        tell(progress)
+        if request.info is not None and (progress.phase, progress.done) == (phase, at):
+            until = time.monotonic() + 60
+            while not signals.stop_wanted() and time.monotonic() < until:
+                time.sleep(0.01)
+
+    return perform(request, tell=heard)
+
+
+class Sends(Silent):
+    """Sends this process a signal when a phase has come so far."""
+
+    def __init__(self, number: int, phase: str, at: int, times: int = 1) -> None:
+        self.number, self.where, self.times = number, (phase, at), times
+
+    def progress(self, index: int, progress: Progress) -> None:
+        if index == LORA and (progress.phase, progress.done) == self.where:
+            for _ in range(self.times):
+                os.kill(os.getpid(), self.number)
 
 
 def contents(folder: Path) -> dict[str, Any]:
@@ -97,44 +106,162 @@ def contents(folder: Path) -> dict[str, Any]:
     return found
 
 
+def checkpoints(folder: Path) -> list[int]:
+    """Return the updates at which there are checkpoints."""
+    return sorted(int(f.parent.name) for f in (folder / "checkpoints").glob("*/[0-9]*/state.json"))
+
+
 def left_behind(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob(".tmp-*")]
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_the_first_signal_leaves_a_checkpoint_and_the_command_that_continues(
-    place: Path, name: str
+@pytest.mark.parametrize(
+    ("name", "phase", "at", "kept"),
+    [
+        ("SIGINT", "train", 7, [7]),
+        ("SIGTERM", "train", 12, [12]),  # the last update, before anything is validated
+        ("SIGTERM", "validate", 0, [4]),
+        ("SIGINT", "evaluate", 0, []),  # it is made again, from the last checkpoint
+    ],
+)
+def test_the_first_signal_leaves_a_checkpoint_and_the_result_is_the_same(
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    phase: str,
+    at: int,
+    kept: list[int],
 ) -> None:
-    found = command(place, name, f"{name} train 8 1")
-    assert found.returncode == 130, found.stderr
-    assert f"tarazu run study.yaml --out {name} --checkpoint-every 60" in found.stderr
-    assert "Traceback" not in found.stderr
-    checkpoints = list((place / name / "checkpoints").glob("*/*/state.json"))
-    (update,) = {int(file.parent.name) for file in checkpoints}
-    assert 8 <= update < 12
-    assert [r.entry for r in Store(place / name).records()] == ["majority"]
-    assert left_behind(place / name) == []
-    assert command(place, name, f"{name} none 1 1").returncode == 0
-    killed, whole = contents(place / name), contents(place / "whole")
-    assert killed == whole
-    assert not (place / name / "checkpoints").exists()
+    sends = Sends(getattr(signal, name), phase, at)
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "perform", partial(hesitant, phase=phase, at=at))
+        start = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            run_study(place / "study.yaml", out=tmp_path, listener=sends, checkpoint_every=60)
+    assert time.monotonic() - start < 30
+    assert checkpoints(tmp_path) == kept
+    assert [(r.entry, r.status) for r in Store(tmp_path).records()] == [("majority", "done")]
+    assert left_behind(tmp_path) == []
+    run_study(place / "study.yaml", out=tmp_path, checkpoint_every=60)
+    assert contents(tmp_path) == contents(place / "whole")
+    assert not (tmp_path / "checkpoints").exists()
 
 
-def test_evaluation_simply_stops(place: Path) -> None:
-    found = command(place, "evaluation", "SIGINT evaluate 2 1")
-    assert found.returncode == 130, found.stderr
-    assert [r.entry for r in Store(place / "evaluation").records()] == ["majority"]
-    assert left_behind(place / "evaluation") == []
-    assert command(place, "evaluation", "SIGINT none 1 1").returncode == 0
-    assert contents(place / "evaluation") == contents(place / "whole")
+def command(*words: str, patch: pytest.MonkeyPatch) -> int:
+    """Give a command in this process and return its exit code."""
+    patch.setattr(sys, "argv", ["tarazu", *words])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert isinstance(left.value.code, int)
+    return left.value.code
 
 
-def test_a_second_signal_stops_at_once_and_loses_nothing_finished(place: Path) -> None:
-    found = command(place, "twice", "SIGINT train 8 2")
-    assert found.returncode == 130, found.stderr
-    assert not (place / "twice" / "checkpoints").exists()  # it was not waited for
-    assert [r.status for r in Store(place / "twice").records()] == ["done"]
-    assert left_behind(place / "twice") == []
+@pytest.mark.parametrize("times", [1, 2])
+def test_the_command_ends_with_130_and_says_what_continues(
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    times: int,
+) -> None:
+    sends, shown, out = Sends(signal.SIGINT, "train", 8, times), ProgressView.progress, tmp_path
+
+    def progress(self: ProgressView, index: int, told: Progress) -> None:
+        shown(self, index, told)
+        sends.progress(index, told)
+
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(runner, "perform", partial(hesitant, phase="train", at=8))
+    monkeypatch.setattr(ProgressView, "progress", progress)
+    words = ["run", "study.yaml", "--out", f"{out}/a b", "--checkpoint-every", "60"]
+    assert command(*words, patch=monkeypatch) == 130
+    said = capsys.readouterr().err
+    again = f"  tarazu run study.yaml --out '{out}/a b' --checkpoint-every 60\n"
+    assert said.endswith(f"Interrupted. Finished runs are kept. This continues:\n{again}")
+    assert "Traceback" not in said
+    assert checkpoints(out / "a b") == ([8] if times == 1 else [])  # the second does not wait
+    assert left_behind(out) == []
+
+
+def test_who_is_impatient_still_gets_the_last_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tarazu import study
+    from tarazu.report import complaints
+
+    complain = complaints.complain
+
+    def interrupted_too(message: str) -> None:
+        for number in BOTH:
+            os.kill(os.getpid(), number)
+        complain(message)
+
+    def run(*words: Any, **named: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(study, "run_study", run)
+    monkeypatch.setattr(complaints, "complain", interrupted_too)
+    assert command("run", "s.yaml", patch=monkeypatch) == 130
+    assert "This continues:\n  tarazu run s.yaml\n" in capsys.readouterr().err
+
+
+def slow_to_write(request: Request, *, tell: Any, note: str) -> Work:
+    """Make a run whose sixth checkpoint never comes to its end."""
+    whole, tensors = checkpoint.save_file, iter(range(1, 100))
+
+    def save(*arguments: Any) -> None:
+        whole(*arguments)
+        if next(tensors) == 6:
+            Path(note).touch()
+            time.sleep(60)
+
+    checkpoint.save_file = save
+    return perform(request, tell=tell)
+
+
+def test_a_second_signal_while_a_checkpoint_is_written_leaves_the_one_before(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note, out = tmp_path / "note", tmp_path / "out"
+
+    class Impatient(Silent):
+        def progress(self, index: int, progress: Progress) -> None:
+            if index == LORA and (progress.phase, progress.done) == ("train", 6):
+                os.kill(os.getpid(), signal.SIGINT)
+            if progress.phase == "stop":
+                while not note.exists():
+                    time.sleep(0.01)
+                os.kill(os.getpid(), signal.SIGINT)
+
+    start = time.monotonic()
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "perform", partial(slow_to_write, note=str(note)))
+        with pytest.raises(KeyboardInterrupt):
+            run_study(
+                place / "study.yaml", out=out, listener=Impatient(), checkpoint_every=0
+            )
+    assert time.monotonic() - start < 30
+    assert checkpoints(out) == [4, 5]
+    run_study(place / "study.yaml", out=out, checkpoint_every=0)
+    assert contents(out) == contents(place / "whole")
+    assert left_behind(out) == []
+
+
+def test_a_result_is_written_whatever_comes(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Store.write_record
+
+    def interrupted_while_writing(self: Store, *arguments: Any) -> Any:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+        return write(self, *arguments)
+
+    monkeypatch.setattr(Store, "write_record", interrupted_while_writing)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(place / "study.yaml", out=tmp_path)
+    assert [(r.entry, r.status) for r in Store(tmp_path).records()] == [("majority", "done")]
 
 
 def work_that_can_stop(note: str, *, tell: Any) -> None:
@@ -150,7 +277,7 @@ def work_that_can_stop(note: str, *, tell: Any) -> None:
 def work_that_cannot(note: str, *, tell: Any) -> None:
     """Do not answer a request to stop."""
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    tell(Progress("evaluate", 0, 1))
+    tell(Progress("evaluate", 0, 1, str(os.getpid())))
     time.sleep(60)
 
 
@@ -158,8 +285,14 @@ def result_all_the_same(note: str, *, tell: Any) -> str:
     """Come to an end although asked to stop."""
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     tell(Progress("evaluate", 0, 1))
-    time.sleep(1)
+    time.sleep(0.5)
     return "done"
+
+
+def death_in_the_group(note: str, *, tell: Any) -> None:
+    """Die of a signal that the study was sent, too."""
+    tell(Progress("evaluate", 0, 1))
+    os._exit(1)
 
 
 def interrupt(progress: Progress) -> None:
@@ -175,10 +308,22 @@ def test_a_process_is_asked_before_it_is_killed(
     with pytest.raises(KeyboardInterrupt), interruptible():
         in_own_process(work_that_can_stop, str(note), tell=interrupt)
     assert note.read_text() == "stopped"
-    monkeypatch.setattr("tarazu.processes.PATIENCE", 0.5)
+    monkeypatch.setattr(processes, "PATIENCE", 0.3)
+    pids: list[int] = []
+
+    def heard(progress: Progress) -> None:
+        pids.extend(int(progress.detail) for _ in range(progress.phase == "evaluate"))
+        interrupt(progress)
+
     with pytest.raises(KeyboardInterrupt), interruptible():
-        in_own_process(work_that_cannot, str(note), tell=interrupt)
+        in_own_process(work_that_cannot, str(note), tell=heard)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
     assert time.monotonic() - start < 30
+
+
+def test_patience_leaves_time_for_the_rest_of_ten_seconds() -> None:
+    assert signals.PATIENCE + processes._GLANCE < 8
 
 
 def test_a_result_that_comes_all_the_same_is_kept(tmp_path: Path) -> None:
@@ -194,18 +339,38 @@ def test_a_result_that_comes_all_the_same_is_kept(tmp_path: Path) -> None:
     assert kept == ["done"]
 
 
-def test_in_python_the_interruption_reaches_the_caller_and_no_handler_stays(place: Path) -> None:
-    class Impatient(Silent):
-        def progress(self, index: int, progress: Progress) -> None:
-            if progress.phase == "train" and progress.done == 2:
-                os.kill(os.getpid(), signal.SIGTERM)
+def test_a_death_by_the_same_signal_is_no_failure_of_the_run() -> None:
+    with pytest.raises(KeyboardInterrupt), interruptible(), deferred():
+        in_own_process(death_in_the_group, "", tell=interrupt)
 
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(KeyboardInterrupt):
-        run_study(place / "study.yaml", out=place / "python", listener=Impatient())
-    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
-    assert not interrupted()
-    assert list((place / "python" / "checkpoints").glob("*/*/state.json"))
+
+def test_a_signal_while_the_fork_server_loads_is_not_kept_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start, passed = processes._start, []
+
+    def slow(process: Any) -> None:
+        start(process)
+        os.kill(os.getpid(), signal.SIGINT)
+        passed.append("started")
+
+    monkeypatch.setattr(processes, "_start", slow)
+    with pytest.raises(KeyboardInterrupt), interruptible(), deferred():
+        in_own_process(result_all_the_same, "", tell=lambda told: passed.append(told.phase))
+    assert passed == []
+
+
+def blocked(*, tell: Any) -> int:
+    """Return the signals that this process is not sent, as its fork server was not."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(x for x in status.splitlines() if x.startswith("SigBlk")).split()[1], 16)
+
+
+def test_what_goes_to_the_whole_group_does_not_reach_the_fork_server() -> None:
+    mask = in_own_process(blocked, tell=print)
+    assert all(mask >> (number - 1) & 1 for number in BOTH)
+    assert not mask >> (signal.SIGUSR1 - 1) & 1
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())  # here nothing is
 
 
 def test_handlers_of_others_and_other_threads_are_left_alone() -> None:
@@ -221,17 +386,53 @@ def test_handlers_of_others_and_other_threads_are_left_alone() -> None:
             with interruptible():
                 seen.append(signal.getsignal(signal.SIGINT))
 
-        thread = threading.Thread(target=elsewhere)
-        thread.start()
-        thread.join()
+        in_thread(elsewhere)
         assert seen == [signal.getsignal(signal.SIGINT)]
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_a_request_to_stop_waits_for_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tarazu import signals
+def in_thread(work: Callable[[], None]) -> None:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
 
+
+def test_a_study_in_another_thread_neither_hears_nor_defers() -> None:
+    seen: list[Any] = []
+    inside, over = threading.Event(), threading.Event()
+
+    def elsewhere() -> None:
+        with deferred():
+            inside.set()
+            over.wait(30)
+            seen.append(interrupted())
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    inside.wait(30)
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            seen.append("deferred by another")
+        finally:
+            over.set()
+            thread.join()
+    assert seen == [False]
+
+
+def test_a_shield_holds_every_signal_until_it_is_left() -> None:
+    passed: list[str] = []
+    with pytest.raises(KeyboardInterrupt), interruptible(), deferred():
+        with shielded():
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            passed.append("held")
+        passed.append("never")  # two have come: the outer block holds one only
+    assert passed == ["held"]
+
+
+def test_a_request_to_stop_waits_for_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals, "_run", signals._Ear())
     passed = []
 

@@ -26,8 +26,7 @@ class Attempts:
     Attributes:
         request: The run, as it is asked for now.
         events: What a reader of the record must know.
-        lost: Time of the attempts that came to nothing, less what their checkpoints kept of it, and
-            the peak of their memory.
+        lost: Time of the attempts that came to nothing, less what their checkpoints kept of it.
     """
 
     def __init__(self, request: Request, tell: Tell) -> None:
@@ -63,17 +62,17 @@ class Attempts:
                 return work(self.request, heard)
             except OutOfMemory as error:
                 seconds = time.perf_counter() - start - (self._kept() - kept)
-                self._lose(max(seconds, 0.0), error.peak)
+                self._lose(max(seconds, 0.0))
                 self._ask_for_less(phase, error)
 
     def _kept(self) -> float:
         checkpoints = self.request.checkpoints
         return checkpoints.seconds() if checkpoints is not None else 0.0
 
-    def _lose(self, seconds: float, peak: int) -> None:
+    def _lose(self, seconds: float) -> None:
+        # Not their memory: what a run takes is what it took when it fitted.
         self.lost = self.lost or Phase()
         self.lost.seconds += seconds
-        self.lost.rss = max(self.lost.rss, peak)
 
     def _ask_for_less(self, phase: str, error: OutOfMemory) -> None:
         request = self.request

@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from tarazu.errors import BadInput, bad
-from tarazu.signals import interruptible
+from tarazu.signals import deaf, interruptible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -70,7 +70,8 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        app()
+        with interruptible():
+            app()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
@@ -299,12 +300,8 @@ def _exit_codes(words: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        from tarazu.report.complaints import complain
-
-        said = "Interrupted."
-        if words[:1] == ["run"]:
-            said += f" Finished runs are kept. This continues:\n  {shlex.join(['tarazu', *words])}"
-        complain(said)
+        with deaf():  # who is impatient shall still read it
+            _complain_of_interruption(words)
         raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
         # Typer's own way of leaving and of naming a wrong option; and a reader that has gone.
@@ -312,6 +309,15 @@ def _exit_codes(words: Sequence[str]) -> Iterator[None]:
         if control or isinstance(error, BrokenPipeError):
             raise
         raise typer.Exit(_complain(error)) from None
+
+
+def _complain_of_interruption(words: Sequence[str]) -> None:
+    from tarazu.report.complaints import complain
+
+    said = "Interrupted."
+    if words[:1] == ["run"]:
+        said += f" Finished runs are kept. This continues:\n  {shlex.join(['tarazu', *words])}"
+    complain(said)
 
 
 def _complain(error: Exception) -> int:

@@ -5,6 +5,7 @@ Processes are forked from a server that has the imports loaded, so that they are
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -14,6 +15,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import DupFd
 from typing import Any, TypeVar
@@ -24,6 +27,7 @@ from tarazu.signals import (
     PATIENCE,
     Stopped,
     ask_to_stop,
+    at_once,
     breakable,
     deferred,
     interrupted,
@@ -33,22 +37,28 @@ from tarazu.signals import (
 
 Result = TypeVar("Result")
 Tell = Callable[[Progress], None]
-_NO_MEMORY = ("alloc_cpu.cpp", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "bad_alloc")
+_NO_MEMORY = (
+    "alloc_cpu.cpp",
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "bad_alloc",
+    "out of memory",  # "CUDA error: …", "MPS backend …": not of torch's own allocator
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 _GLANCE = 0.25  # seconds between two looks at whether the study was interrupted
 _STOPPING = Progress("stop", detail="leaving a checkpoint; a second Ctrl-C stops at once")
-
-
-_handed_on: list[int] = []
+_handed_on: ContextVar[tuple[int, ...]] = ContextVar("_handed_on", default=())
 
 
 @contextmanager
 def handing_on(descriptor: int) -> Iterator[None]:
     """Let the processes of runs that are started inside hold a file open as long as they live."""
-    _handed_on.append(descriptor)
+    before = _handed_on.set((*_handed_on.get(), descriptor))
     try:
         yield
     finally:
-        _handed_on.remove(descriptor)
+        _handed_on.reset(before)
 
 
 class RunFailed(Exception):
@@ -98,25 +108,40 @@ def in_own_process(work: Callable[..., Result], *arguments: Any, tell: Tell) -> 
         RunFailed: It raised something else, or was killed.
         KeyboardInterrupt: The study was interrupted, and the process has stopped.
     """
-    if interrupted():
-        raise KeyboardInterrupt
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tarazu.work"])
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(
-        target=_child, args=(sender, _Held(tuple(_handed_on)), work, arguments), daemon=False
+        target=_child, args=(sender, _Held(_handed_on.get()), work, arguments), daemon=False
     )
     with deferred():
-        with _nameless_main():
-            process.start()
-        sender.close()
         try:
+            with at_once():  # the fork server may take long to load, and there is nothing to keep
+                _start(process)
+            sender.close()
             return _listen(receiver, process, tell)  # type: ignore[no-any-return]
         finally:
-            receiver.close()
-            if process.is_alive():
+            if process.pid is not None:
                 process.kill()
-            process.join()
+            receiver.close()
+            if process.pid is not None:
+                process.join()
+
+
+def _start(process: Any) -> None:
+    """Start a process of the fork server, which is to hear nothing of Ctrl-C and SIGTERM.
+
+    Both go to the whole group, and would end it while it loads: what is blocked here is blocked
+    there.
+    """
+    with _nameless_main():
+        resource_tracker.ensure_running()  # it would unblock them
+        usual = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, usual)
+        process.start()
 
 
 def _listen(receiver: Connection, process: Any, tell: Tell) -> Any:
@@ -134,9 +159,9 @@ def _listen(receiver: Connection, process: Any, tell: Tell) -> Any:
             continue
         try:
             kind, value = receiver.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # the latter when it was killed in the middle of a message
             process.join()
-            if deadline is not None:
+            if interrupted():
                 raise KeyboardInterrupt from None
             reason = _cause_of_death(process.exitcode)
             if process.exitcode == -signal.SIGKILL:
@@ -202,24 +227,32 @@ def _answer(work: Callable[..., Any], arguments: tuple[Any, ...], tell: Tell) ->
     except BadInput as error:
         return "error", error
     except BaseException as error:
-        reason = f"{type(error).__name__}: {error}".strip()
-        details = traceback.format_exc()
-        if not _out_of_memory(error):
-            return "error", RunFailed(reason, details)
-        if type(error).__name__ == "OutOfMemoryError":
-            import torch
-
-            peak, free = torch.cuda.max_memory_reserved(), torch.cuda.mem_get_info()[0]
-            return "error", OutOfMemory(reason, details, peak, free)
-        return "error", OutOfMemory(reason, details, _peak(os.getpid()), _free())
+        return "error", _failure(error)
     return "result", result
+
+
+def _failure(error: BaseException) -> RunFailed:
+    """Return what an error of a run's process means, and let go of what it had in memory."""
+    reason = f"{type(error).__name__}: {error}".strip()
+    details = traceback.format_exc()
+    traceback.clear_frames(error.__traceback__)
+    if not _out_of_memory(error):
+        return RunFailed(reason, details)
+    if type(error).__name__ == "OutOfMemoryError":
+        import torch
+
+        if torch.cuda.is_available():
+            peak, free = torch.cuda.max_memory_reserved(), torch.cuda.mem_get_info()[0]
+            return OutOfMemory(reason, details, peak, free)
+    return OutOfMemory(reason, details, _peak(os.getpid()), _free())
 
 
 def _out_of_memory(error: BaseException) -> bool:
     """Say whether an error is one of memory, on an accelerator or not."""
     named = type(error).__name__ == "OutOfMemoryError"  # of torch, which need not be imported
     said = isinstance(error, RuntimeError) and any(sign in str(error) for sign in _NO_MEMORY)
-    return named or said or isinstance(error, MemoryError)
+    refused = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return named or said or refused or isinstance(error, MemoryError)
 
 
 def _peak(process: int) -> int:

@@ -22,12 +22,22 @@ class Stopped(BaseException):
     """The process of a run was asked to stop, and is where it can."""
 
 
-class _Ear:
-    """Signals heard, and how many blocks have asked to be left alone."""
+class _Ear(threading.local):
+    """Signals heard, and how many blocks have asked to be left alone, in each thread.
+
+    Handlers run in the main thread: studies in other threads neither hear nor defer anything.
+
+    Attributes:
+        heard: Signals that came.
+        held: Blocks in which the first one waits.
+        shut: Blocks in which all of them wait.
+        open: Whether anything is listened for.
+    """
 
     def __init__(self) -> None:
         self.heard = 0
         self.held = 0
+        self.shut = 0
         self.open = False
 
 
@@ -50,7 +60,7 @@ def interruptible() -> Iterator[None]:
         signal.SIGTERM: signal.SIG_DFL,
     }
     taken = [number for number, handler in usual.items() if signal.getsignal(number) == handler]
-    _study.heard, _study.held, _study.open = 0, 0, True
+    _study.heard, _study.open = 0, True
     try:
         for number in taken:
             signal.signal(number, _hear)
@@ -63,7 +73,12 @@ def interruptible() -> Iterator[None]:
 
 def _hear(number: int, frame: FrameType | None) -> None:
     _study.heard += 1
-    if _study.heard > 1 or not _study.held:
+    _break_in()
+
+
+def _break_in() -> None:
+    first_waits = _study.held and _study.heard < 2
+    if _study.heard and not first_waits and not _study.shut:
         raise KeyboardInterrupt
 
 
@@ -79,8 +94,44 @@ def deferred() -> Iterator[None]:
         yield
     finally:
         _study.held -= 1
-    if interrupted() and not _study.held:
-        raise KeyboardInterrupt
+    _break_in()
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Let the first signal break into the block, whatever stands around it.
+
+    Raises:
+        KeyboardInterrupt: At once, when one was heard before.
+    """
+    held, _study.held = _study.held, 0
+    try:
+        _break_in()
+        yield
+    finally:
+        _study.held = held
+
+
+@contextmanager
+def shielded() -> Iterator[None]:
+    """Let even a second signal wait until the block is left: it is short, and holds a result.
+
+    Raises:
+        KeyboardInterrupt: On leaving, when one was heard that need not wait any longer.
+    """
+    with deaf():
+        yield
+    _break_in()
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Let no signal break into the block, nor afterwards for having come in it."""
+    _study.shut += 1
+    try:
+        yield
+    finally:
+        _study.shut -= 1
 
 
 def interrupted() -> bool:

@@ -302,6 +302,7 @@ class _Neural:
             phase.shared += spent.shared - before
 
     def answer_merged(self, variant: Variant) -> Work:
+        self.tell(Progress("load"))
         with self.meters.phase("load"):
             learner = self._load(variant.folder, four_bit=False)
             learner.settle()
@@ -438,6 +439,7 @@ class _Neural:
             self.tell(Progress(phase, done, total))
 
         learner.eval()
+        tick(0, len(items))  # the first batch is the largest: where memory ends, it ends there
         return self.reading.answer(learner, viewed(items, self.request), asking, tick)
 
     def _answer_all(self, learner: Learner, asking: Asking, variant: str) -> list[Prediction]:

@@ -16,7 +16,7 @@ from tarazu.record.progress import Listener
 from tarazu.record.record import Event, RunRecord
 from tarazu.record.store import Store
 from tarazu.runner import Outcome, run
-from tarazu.signals import deferred
+from tarazu.signals import deferred, shielded
 from tarazu.splits import Splits
 from tarazu.study_file import Study
 from tarazu.training.checkpoint import Checkpoints, checkpoints_for
@@ -80,7 +80,8 @@ class Workshop:
             request = self._request(job, Path(scratch), checkpoints)
             with deferred():  # a run that has come to its end is kept
                 outcome = run(request, tell=lambda told: self.listener.progress(index, told))
-                record = self._keep(outcome, job, Path(scratch) / "artifacts")
+                with shielded():
+                    record = self._keep(outcome, job, Path(scratch) / "artifacts")
         if record.fault == "settings" or (record.status == "done" and not trial):
             checkpoints.clear()  # it would fail again, or it is done
         return record

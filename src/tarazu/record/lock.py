@@ -20,9 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from tarazu.errors import bad
+from tarazu.errors import BadInput, bad
 
 PATIENCE = 10.0
 """Seconds that runs of a killed study have to end."""
@@ -43,21 +41,25 @@ def folder_lock(folder: Path) -> Iterator[int]:
         BadInput: Another study has the folder, or its file system cannot keep anybody out.
         OSError: It cannot be written to.
     """
-    probe(folder)
-    lock = FileLock(folder / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise _taken(folder, "another one that is still running") from None
-    try:
-        runs = os.open(folder / ".runs.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    with _opened(folder / ".lock") as lead:
         try:
+            if not _locked(lead):
+                raise _taken(folder, "another one that is still running")
+        except OSError:
+            raise _without_locks(folder) from None
+        probe(folder)
+        with _opened(folder / ".runs.lock") as runs:
             _wait(runs, folder)
             yield runs
-        finally:
-            os.close(runs)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[int]:
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        yield descriptor
     finally:
-        lock.release()
+        os.close(descriptor)
 
 
 def _wait(descriptor: int, folder: Path) -> None:
@@ -68,7 +70,7 @@ def _wait(descriptor: int, folder: Path) -> None:
         time.sleep(0.05)
 
 
-def _taken(folder: Path, by: str) -> Exception:
+def _taken(folder: Path, by: str) -> BadInput:
     return bad(
         str(folder),
         "only one process may write to an output folder at a time",
@@ -93,7 +95,7 @@ def probe(folder: Path) -> None:
     place.mkdir()
     try:
         if not _keeps_out(place / "lock"):
-            raise bad(str(folder), "must be on a file system with locks", "one without", _ELSEWHERE)
+            raise _without_locks(folder)
         if not _moves_whole(place):
             rule = "must be on a file system that renames files and folders in one step"
             raise bad(str(folder), rule, "one that does not", _ELSEWHERE)
@@ -101,16 +103,17 @@ def probe(folder: Path) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
+def _without_locks(folder: Path) -> BadInput:
+    return bad(str(folder), "must be on a file system with locks", "one without", _ELSEWHERE)
+
+
 def _keeps_out(file: Path) -> bool:
     """Say whether a lock that is held keeps a second one out."""
-    first, second = (os.open(file, os.O_RDWR | os.O_CREAT, 0o644) for _ in range(2))
-    try:
-        return _locked(first) and not _locked(second)
-    except OSError:  # no locks here at all
-        return False
-    finally:
-        os.close(first)
-        os.close(second)
+    with _opened(file) as first, _opened(file) as second:
+        try:
+            return _locked(first) and not _locked(second)
+        except OSError:  # no locks here at all
+            return False
 
 
 def _locked(descriptor: int) -> bool:
