@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tarazu.errors import BadInput
+from tarazu.processes import handing_on, in_own_process
 from tarazu.record import lock
 from tarazu.record.store import Store
 
@@ -52,6 +53,72 @@ def killed_leader(folder: Path) -> int:
     return int((folder / "pid").read_text())
 
 
+def test_a_run_keeps_the_folder_when_its_study_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a kill leaves: both files of the leader are closed, that of its run is not."""
+    note, go_on = tmp_path / "note", tmp_path / "go on"
+    ended: list[str] = []
+
+    def lead() -> None:
+        with handing_on(held):
+            ended.append(in_own_process(until, str(note), str(go_on), tell=print))
+
+    with Store(tmp_path).lock() as held:
+        leader = threading.Thread(target=lead)
+        leader.start()
+        while not note.exists():
+            time.sleep(0.01)
+    monkeypatch.setattr(lock, "PATIENCE", 0.2)
+    with pytest.raises(BadInput, match="a run of a killed study"), Store(tmp_path).lock():
+        pytest.fail("both could write")
+    monkeypatch.setattr(lock, "PATIENCE", 30.0)
+    threading.Timer(0.3, go_on.touch).start()
+    with Store(tmp_path).lock():
+        assert go_on.exists()
+    leader.join()
+    assert ended == ["over"]
+
+
+def until(note: str, go_on: str, *, tell: Any) -> str:
+    """Say that work has begun, and end it when told."""
+    Path(note).touch()
+    while not Path(go_on).exists():
+        time.sleep(0.01)
+    return "over"
+
+
+def test_two_studies_in_two_threads_hand_on_their_own_folder_only(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    note, go_on = tmp_path / "note", tmp_path / "go on"
+
+    def lead() -> None:
+        with Store(first).lock() as held, handing_on(held):
+            in_own_process(until, str(note), str(go_on), tell=print)
+
+    with Store(second).lock() as held, handing_on(held):
+        leader = threading.Thread(target=lead)
+        leader.start()
+        while not note.exists():
+            time.sleep(0.01)
+    with Store(second).lock():  # although a run of the first one lives
+        go_on.touch()
+    leader.join()
+
+
+def test_a_second_study_stops_with_a_word_and_touches_nothing(tmp_path: Path) -> None:
+    with Store(tmp_path).lock():
+        (tmp_path / ".tmp-at-work").mkdir()
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(BadInput, match="another one that is still running") as error:
+            Store(tmp_path).lock().__enter__()
+        assert "or choose another folder with --out" in str(error.value)
+        assert sorted(tmp_path.rglob("*")) == before
+    with Store(tmp_path).lock():
+        assert not (tmp_path / ".tmp-at-work").exists()
+
+
+@pytest.mark.slow
 def test_a_killed_study_is_followed_when_its_last_run_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +150,9 @@ def test_a_folder_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         with pytest.raises(BadInput, match="must be on a file system with locks") as error:
             lock.probe(tmp_path)
         assert str(tmp_path) in str(error.value)
+        with pytest.raises(BadInput, match="must be on a file system with locks"):
+            Store(tmp_path).lock().__enter__()
+        (tmp_path / ".lock").unlink()
     assert list(tmp_path.iterdir()) == []
 
 
