@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -39,6 +40,15 @@ methods:
 seeds: [3]
 compute: {device: cpu, dtype: float32, threads: 1}
 """
+# A test may itself run in the background, where Ctrl-C is ignored.
+PROGRAM = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from tarazu.cli import main
+sys.argv[0] = "tarazu"
+main()
+"""
+Begin = Callable[[], "subprocess.Popen[bytes]"]
 LORA = 1  # its place in the plan
 BOTH = (signal.SIGINT, signal.SIGTERM)
 
@@ -447,3 +457,84 @@ def test_a_request_to_stop_waits_for_a_place(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(Stopped):
         asked()
     assert passed == ["held", "after"]
+
+
+@pytest.fixture
+def begin(place: Path) -> Iterator[Begin]:
+    """Give the command in a group of its own; what is left of it is killed in the end."""
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def given() -> subprocess.Popen[bytes]:
+        words = ["run", "long.yaml", "--out", "out", "--checkpoint-every", "0"]
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *words],
+            cwd=place,
+            env={**os.environ, "TARAZU_CACHE": str(place / "cache")},
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=(place / f"said-{len(begun)}").open("wb"),
+        )
+        begun.append(process)
+        return process
+
+    yield given
+    for process in begun:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def wait_for(what: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 120
+    while not what():
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def ended(process: subprocess.Popen[bytes], place: Path, number: int) -> str:
+    """Wait for the command to leave as an interrupted one; return what it said."""
+    assert process.wait(timeout=10) == 130
+    said = (place / f"said-{number}").read_text()
+    assert "Traceback" not in said
+    assert "This continues:\n  tarazu run long.yaml --out out --checkpoint-every 0\n" in said
+    return said
+
+
+def newest(folder: Path) -> int:
+    found = (folder / "checkpoints").glob("*/[0-9]*/state.json")
+    return max((int(file.parent.name) for file in found), default=0)
+
+
+def loads(process: subprocess.Popen[bytes]) -> bool:
+    """Say whether the fork server is on its way."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    lines = [Path(f"/proc/{child}/cmdline").read_bytes() for child in children]
+    return any(b"multiprocessing.forkserver" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_signals_to_the_whole_group_then_a_kill_then_the_same_bytes(
+    place: Path, begin: Begin
+) -> None:
+    out = place / "out"
+    (place / "long.yaml").write_text(STUDY.replace("epochs: 3", "epochs: 40"))
+    first = begin()
+    wait_for(lambda: loads(first), first)
+    os.killpg(first.pid, signal.SIGINT)  # as a terminal does
+    ended(first, place, 0)
+    second = begin()
+    wait_for(lambda: newest(out) > 10, second)
+    os.killpg(second.pid, signal.SIGTERM)  # as a batch system does
+    assert "lora · seed 3 · stopping where it can go on" in ended(second, place, 1)
+    before = newest(out)
+    assert before > 10
+    third = begin()
+    wait_for(lambda: newest(out) > before + 10, third)
+    third.kill()
+    fourth = begin()  # at once: the run of the third may not have ended
+    assert fourth.wait(timeout=120) == 0
+    run_study(place / "long.yaml", out=place / "long")
+    assert contents(out) == contents(place / "long")
+    assert not list(out.rglob(".tmp-*"))
+    assert not (out / "checkpoints").exists()

@@ -22,7 +22,7 @@ from multiprocessing.reduction import DupFd
 from typing import Any, TypeVar
 
 from tarazu.errors import BadInput
-from tarazu.record.progress import Progress
+from tarazu.record.progress import STOPPING, Progress
 from tarazu.signals import (
     PATIENCE,
     Stopped,
@@ -47,7 +47,6 @@ _NO_MEMORY = (
     "CUDNN_STATUS_ALLOC_FAILED",
 )
 _GLANCE = 0.25  # seconds between two looks at whether the study was interrupted
-_STOPPING = Progress("stop", detail="leaving a checkpoint; a second Ctrl-C stops at once")
 _handed_on: ContextVar[tuple[int, ...]] = ContextVar("_handed_on", default=())
 
 
@@ -152,7 +151,7 @@ def _listen(receiver: Connection, process: Any, tell: Tell) -> Any:
         if deadline is None and interrupted():
             deadline = time.monotonic() + PATIENCE
             ask_to_stop(process.pid)
-            tell(_STOPPING)
+            tell(STOPPING)
         if deadline is not None and time.monotonic() > deadline:
             raise KeyboardInterrupt  # it does not answer: the checkpoint before this one is there
         if not receiver.poll(_GLANCE):
