@@ -22,8 +22,8 @@ from pathlib import Path
 
 from tarazu.errors import BadInput, bad
 
-PATIENCE = 10.0
-"""Seconds that runs of a killed study have to end."""
+PATIENCE = 30.0
+"""Seconds that runs of a killed study have to end: one may have to be loaded before it can."""
 _ELSEWHERE = "Choose a folder on a local disk with --out, and copy it when the study has finished."
 
 
