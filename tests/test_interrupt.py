@@ -149,7 +149,7 @@ def test_the_first_signal_leaves_a_checkpoint_and_the_result_is_the_same(
         start = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             run_study(place / "study.yaml", out=tmp_path, listener=sends, checkpoint_every=60)
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 50  # an unheard request is waited for a minute
     assert checkpoints(tmp_path) == kept
     assert [(r.entry, r.status) for r in Store(tmp_path).records()] == [("majority", "done")]
     assert left_behind(tmp_path) == []
@@ -224,7 +224,7 @@ def slow_to_write(request: Request, *, tell: Any, note: str) -> Work:
         whole(*arguments)
         if next(tensors) == 6:
             Path(note).touch()
-            time.sleep(60)
+            time.sleep(300)
 
     checkpoint.save_file = save
     return perform(request, tell=tell)
@@ -247,9 +247,10 @@ def test_a_second_signal_while_a_checkpoint_is_written_leaves_the_one_before(
     start = time.monotonic()
     with monkeypatch.context() as patch:
         patch.setattr(runner, "perform", partial(slow_to_write, note=str(note)))
+        patch.setattr(processes, "PATIENCE", 200.0)  # it is not patience that ends it
         with pytest.raises(KeyboardInterrupt):
             run_study(place / "study.yaml", out=out, listener=Impatient(), checkpoint_every=0)
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 100
     assert checkpoints(out) == [4, 5]
     run_study(place / "study.yaml", out=out, checkpoint_every=0)
     assert contents(out) == contents(place / "whole")
@@ -327,7 +328,7 @@ def test_a_process_is_asked_before_it_is_killed(
         in_own_process(work_that_cannot, str(note), tell=heard)
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 50  # an unheard request is waited for a minute
 
 
 def test_patience_leaves_time_for_the_rest_of_ten_seconds() -> None:
