@@ -93,7 +93,7 @@ def contents(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("entries", "overrides", "deaths"),
     [
-        ("full,last-k", (), (2, 5, 4, 9)),
+        ("full,last-k", (), (5, 9, 7)),
         ("lora,p-tuning,qlora-text", (), (11, 7, 10)),
         ("lora", ("tuning.trials=3",), (3, 8, 6)),  # in a rung, in a later one, in the final run
     ],
@@ -101,13 +101,18 @@ def contents(folder: Path) -> dict[str, Any]:
 def test_killed_again_and_again_it_ends_with_the_same_bytes(
     place: Path, entries: str, overrides: tuple[str, ...], deaths: tuple[int, ...]
 ) -> None:
+    # How far a study comes by its n-th update depends on the machine (a killed study's run goes on
+    # for a moment): so it is killed until it has ended, however often that is.
     name = f"{entries.replace(',', '-')}{len(overrides)}"
-    for after in deaths:
-        assert run(place, name, entries, *overrides, die_after=after) == -signal.SIGKILL
+    kills = 0
+    while (code := run(place, name, entries, *overrides, die_after=deaths[kills % 3])) != 0:
+        assert code == -signal.SIGKILL
+        kills += 1
         assert any((place / name / "checkpoints").rglob("state.json")) or any(
             (place / "cache" / "trials").rglob("state.json")
         )
-    assert run(place, name, entries, *overrides) == 0
+        assert kills < 40, "the study does not get on"
+    assert kills >= 2
     assert run(place, f"{name}-whole", entries, *overrides) == 0
     killed, whole = contents(place / name), contents(place / f"{name}-whole")
     assert killed.keys() == whole.keys()

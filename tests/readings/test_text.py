@@ -12,6 +12,7 @@ from torch.nn import functional
 from tarazu.data.item import Prediction
 from tarazu.errors import BadInput
 from tarazu.models.fast import Fast, switched
+from tarazu.models.fast.last_layer import taken
 from tarazu.models.learner import Batch, Learner
 from tarazu.readings import text
 from tarazu.readings._reading import IGNORED, Asking, Decode, collate
@@ -36,9 +37,9 @@ def states_gradient(
     kept = []
     original = Learner.hidden
 
-    def hidden(self: Learner, *inputs: torch.Tensor) -> torch.Tensor:
+    def hidden(self: Learner, *inputs: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
         kept.append(original(self, *inputs).detach().requires_grad_())
-        return kept[-1]
+        return taken(kept[-1], read)
 
     monkeypatch.setattr(Learner, "hidden", hidden)
     torch.autograd.backward(text.loss(learner, batch))

@@ -80,9 +80,13 @@ class FrozenTrunk:
         return self.states.fits(sizes)
 
     def hidden(
-        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor | None = None,
+        read: Tensor | None = None,
     ) -> Tensor:
-        """Return the last layer's hidden states [b, s, h]; see `Learner.hidden`."""
+        """Return the last layer's hidden states [b, s, h] or [b, r, h]; see `Learner.hidden`."""
         ids, mask = input_ids.cpu(), attention_mask.cpu().bool()
         types = token_type_ids.cpu() if token_type_ids is not None else None
         flat = torch.cat(
@@ -97,7 +101,7 @@ class FrozenTrunk:
         ).to(input_ids.device)
         states = flat.new_zeros(*input_ids.shape, flat.shape[-1])
         states[attention_mask.bool()] = flat
-        return self.above(states, attention_mask)
+        return self.above(states, attention_mask, read=read)
 
     def trees(
         self, prompts: Sequence[Sequence[int]], branches: Sequence[Sequence[Sequence[int]]]
@@ -205,22 +209,29 @@ class FrozenTrunk:
         states, self._beside = _taken_apart(caught[0])
         return states.detach().to("cpu", copy=True)
 
-    def above(self, states: Tensor, attention_mask: Tensor, cache: Any = None) -> Tensor:
+    def above(
+        self,
+        states: Tensor,
+        attention_mask: Tensor,
+        cache: Any = None,
+        read: Tensor | None = None,
+    ) -> Tensor:
         """Run the layers above the trunk.
 
         Args:
             states: The trunk's, [b, s, h].
             attention_mask: [b, s], or [b, cached + s].
             cache: A `transformers` cache, filled in place.
+            read: Tokens whose states are asked for, [b, r].
 
         Returns:
-            The last layer's hidden states [b, s, h].
+            The last layer's hidden states, [b, s, h] or [b, r, h].
         """
         # The model looks embeddings up; nobody reads them.
         ids = attention_mask.new_zeros(states.shape[:2])
         output = states if self._beside is None else (states, *self._beside)
         with _stand_aside(self._layers, range(self.below), [output], _Marks(states, cache)):
-            return self._learner.run(ids, attention_mask, cache=cache)
+            return self._learner.run(ids, attention_mask, cache=cache, read=read)
 
     @property
     def _device(self) -> torch.device:

@@ -30,6 +30,9 @@ def first_real_token(attention_mask: Tensor) -> Tensor:
     return attention_mask.to(torch.int64).argmax(dim=-1)
 
 
+_PLACES = {"first": first_real_token, "last": last_real_token}
+
+
 def pool(hidden: Tensor, attention_mask: Tensor, how: str) -> Tensor:
     """Take one vector per item.
 
@@ -45,10 +48,8 @@ def pool(hidden: Tensor, attention_mask: Tensor, how: str) -> Tensor:
         ValueError: `how` is none of these.
     """
     rows = torch.arange(hidden.shape[0], device=hidden.device)
-    if how == "last":
-        return hidden[rows, last_real_token(attention_mask)]
-    if how == "first":
-        return hidden[rows, first_real_token(attention_mask)]
+    if how in _PLACES:
+        return hidden[rows, _PLACES[how](attention_mask)]
     if how == "mean":
         mask = attention_mask.unsqueeze(-1).to(torch.float32)
         return (hidden.float() * mask).sum(dim=1) / mask.sum(dim=1)
@@ -78,6 +79,11 @@ class ClassificationHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.dense = nn.Linear(hidden_size, hidden_size) if deep else None
         self.out = nn.Linear(hidden_size, classes)
+
+    def reads(self, attention_mask: Tensor) -> Tensor | None:
+        """Return the token that is read, [b, s] to [b, 1]; None for all."""
+        place = _PLACES.get(self.pooling)
+        return place(attention_mask).unsqueeze(1) if place is not None else None
 
     def forward(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:
         """Map hidden states [b, s, h] and their mask [b, s] to logits [b, c] in fp32."""

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from tarazu.models.fast.last_layer import taken
 from tarazu.models.info import ModelInfo
 from tarazu.models.precision import Precision
 from tarazu.models.soft_prompt import SoftPrompt
 
 if TYPE_CHECKING:
+    from tarazu.models.fast.last_layer import LastLayer
     from tarazu.models.frozen import FrozenTrunk
 
 Batch = dict[str, Tensor]
@@ -50,6 +52,7 @@ class Learner(nn.Module):
         self.prompt: SoftPrompt | None = None
         self.precision = precision
         self.frozen: FrozenTrunk | None = None
+        self.last: LastLayer | None = None
         # The peft wrapper shares the body's modules; as a submodule it would list them twice.
         self._adapter: list[Any] = []
 
@@ -91,6 +94,7 @@ class Learner(nn.Module):
         token_type_ids: Tensor | None = None,
         cache: Any = None,
         positions: Tensor | None = None,
+        read: Tensor | None = None,
     ) -> Tensor:
         """Return the last layer's hidden states [b, s, h], virtual tokens left out.
 
@@ -102,10 +106,11 @@ class Learner(nn.Module):
             cache: A `transformers` cache, filled in place.
             positions: [b, s] for a decoder, when the mask does not tell them; virtual tokens are
                 in the cache.
+            read: [b, r] tokens whose states are asked for; the result is [b, r, h] then.
         """
         if self.frozen is not None and cache is None and positions is None:
-            return self.frozen.hidden(input_ids, attention_mask, token_type_ids)
-        return self.run(input_ids, attention_mask, token_type_ids, cache, positions)
+            return self.frozen.hidden(input_ids, attention_mask, token_type_ids, read)
+        return self.run(input_ids, attention_mask, token_type_ids, cache, positions, read)
 
     def run(
         self,
@@ -114,6 +119,7 @@ class Learner(nn.Module):
         token_type_ids: Tensor | None = None,
         cache: Any = None,
         positions: Tensor | None = None,
+        read: Tensor | None = None,
     ) -> Tensor:
         """Return what `hidden` does by one forward pass through all layers."""
         fresh = cache is None or cache.get_seq_length() == 0
@@ -132,8 +138,16 @@ class Learner(nn.Module):
             inputs["position_ids"] = positions
             inputs["use_cache"] = cache is not None
             inputs["past_key_values"] = cache
-        states: Tensor = self.trunk(attention_mask=attention_mask, **inputs).last_hidden_state
-        return states[:, virtual:]
+        inputs["attention_mask"] = attention_mask
+        if read is None:
+            states: Tensor = self.trunk(**inputs).last_hidden_state
+            return states[:, virtual:]
+        read = read + virtual
+        if self.last is None or cache is not None:
+            return taken(self.trunk(**inputs).last_hidden_state, read)
+        with self.last.reading(read):
+            short: Tensor = self.trunk(**inputs).last_hidden_state
+        return short
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """Return embeddings with the virtual tokens in front: [b, s] to [b, v + s, h]."""

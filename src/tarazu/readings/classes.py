@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tarazu.data.item import Item, Prediction
+from tarazu.models.heads import ClassificationHead
 from tarazu.models.learner import Batch, Learner
 from tarazu.readings._reading import (
     Asking,
@@ -49,11 +50,11 @@ def encode(items: Sequence[Item], asking: Asking) -> list[Feature]:
 
 def logits(learner: Learner, batch: Batch) -> Tensor:
     """Return class logits, [b, c]."""
-    assert learner.head is not None
-    states = learner.hidden(
-        batch["input_ids"], batch["attention_mask"], batch.get("token_type_ids")
-    )
-    result: Tensor = learner.head(states, batch["attention_mask"])
+    assert isinstance(learner.head, ClassificationHead)
+    mask = batch["attention_mask"]
+    read = learner.head.reads(mask)
+    states = learner.hidden(batch["input_ids"], mask, batch.get("token_type_ids"), read=read)
+    result: Tensor = learner.head(states, mask if read is None else torch.ones_like(read))
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -40,12 +41,28 @@ def encode(items: Sequence[Item], asking: Asking) -> list[Feature]:
     return features
 
 
+def places(counted: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where the true ones of each row stand, in order.
+
+    Args:
+        counted: [b, s], true or false.
+
+    Returns:
+        Indices [b, r], r being the most that a row has, and [b, r] which of them are real.
+    """
+    counts = counted.sum(dim=1, keepdim=True)
+    order = torch.argsort(counted.int(), dim=1, descending=True, stable=True)
+    indices = order[:, : int(counts.max())]
+    return indices, torch.arange(indices.shape[1], device=counted.device) < counts
+
+
 def loss(learner: Learner, batch: Batch) -> Tensor:
     """Return the summed cross-entropy of labelled tokens; only they are projected."""
-    states = learner.hidden(batch["input_ids"], batch["attention_mask"])
     targets = batch["labels"][:, 1:]
     counted = targets != IGNORED
-    logits = learner.vocabulary_logits(states[:, :-1][counted])
+    read, real = places(counted)
+    states = learner.hidden(batch["input_ids"], batch["attention_mask"], read=read)
+    logits = learner.vocabulary_logits(states[real])
     return functional.cross_entropy(logits, targets[counted], reduction="sum")
 
 

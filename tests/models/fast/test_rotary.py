@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-from tarazu.models.fast.rotary import _forward, _turn
+from tarazu.models.fast.rotary import _forward, turn
 from tarazu.models.learner import Learner
 
 
@@ -21,8 +21,8 @@ def test_states_turn_as_in_the_library_and_gradients_turn_back() -> None:
     for items in (1, 3):
         cos, sin = angles(items)
         theirs, _ = apply_rotary_pos_emb(states, states, cos, sin)
-        assert torch.allclose(_turn(states, cos, sin), theirs)
-        assert torch.autograd.gradcheck(lambda x, c=cos, s=sin: _turn(x, c, s), (states,))
+        assert torch.allclose(turn(states, cos, sin), theirs)
+        assert torch.autograd.gradcheck(lambda x, c=cos, s=sin: turn(x, c, s), (states,))
 
 
 def test_layers_are_replaced_and_copied_whole(load: Callable[..., Learner]) -> None:

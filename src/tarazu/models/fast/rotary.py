@@ -48,7 +48,8 @@ class _Turn(torch.autograd.Function):
         return turned(gradient, cos, sin, -1), None, None
 
 
-def _turn(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def turn(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn queries or keys [b, h, s, d] by their angles [b or 1, s, d], with gradients."""
     result: Tensor = _Turn.apply(states, cos, sin)  # type: ignore[no-untyped-call]
     return result
 
@@ -69,8 +70,8 @@ def _forward(
     if hasattr(layer, "q_norm"):
         query, key = layer.q_norm(query), layer.k_norm(key)
     cos, sin = (part.to(query.dtype) for part in position_embeddings)
-    query = _turn(query.transpose(1, 2), cos, sin)
-    key = _turn(key.transpose(1, 2), cos, sin)
+    query = turn(query.transpose(1, 2), cos, sin)
+    key = turn(key.transpose(1, 2), cos, sin)
     if past_key_values is not None:
         key, value = past_key_values.update(key, value, layer.layer_idx)
     dropout = layer.attention_dropout if layer.training else 0.0
