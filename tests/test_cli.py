@@ -94,9 +94,9 @@ def test_bad_input_exits_with_2_and_names_every_problem(study):
 
 def test_an_interruption_exits_with_130(study):
     study.run_study = raising(KeyboardInterrupt())
-    result = invoke("run", "s.yaml")
+    result = invoke("run", "s.yaml", "--only", "a b")
     assert result.exit_code == 130
-    assert "continues" in result.stderr
+    assert "This continues:\n  tarazu run s.yaml --only 'a b'" in result.stderr
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])

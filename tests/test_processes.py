@@ -70,6 +70,21 @@ def test_an_unexpected_error_brings_its_traceback_along() -> None:
     assert "perform" in error.value.details
 
 
+def say_much(*, tell: Any) -> bytes:
+    """Tell this process's id, then send more than a pipe holds."""
+    tell(Progress("evaluate", 0, 1, str(os.getpid())))
+    return b"x" * 50_000_000
+
+
+def test_a_death_in_the_middle_of_a_message_is_reported_as_one() -> None:
+    def kill(progress: Progress) -> None:
+        time.sleep(0.5)  # until the pipe is full
+        os.kill(int(progress.detail), signal.SIGKILL)
+
+    with pytest.raises(RunFailed, match="its process was killed by SIGKILL"):
+        in_own_process(say_much, tell=kill)
+
+
 def sleep_long(note: str, *, tell: Any) -> None:
     """Write down this process's id, then work without saying anything for a long time."""
     with open(note, "w") as file:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,6 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from tarazu.errors import BadInput, bad
+from tarazu.signals import deaf, interruptible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 RUN_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 DEBUG = "TARAZU_DEBUG"
+_WORDS = "tarazu.words"
 # The disk is full or may not be written: the user can mend it, so it is no defect of ours.
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -42,8 +45,13 @@ class Shell(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
-        with _exit_codes():
+        with _exit_codes(ctx.meta[_WORDS]), interruptible():
             return super().invoke(ctx)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep the words of the command, for the one that continues it."""
+        ctx.meta[_WORDS] = list(args)
+        return super().parse_args(ctx, args)
 
 
 app = typer.Typer(
@@ -62,7 +70,8 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        app()
+        with interruptible():
+            app()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
@@ -338,14 +347,13 @@ def _print_markdown(text: str) -> None:
 
 
 @contextmanager
-def _exit_codes() -> Iterator[None]:
+def _exit_codes(words: Sequence[str]) -> Iterator[None]:
     """Print what the user must know, and leave with the documented exit code."""
     try:
         yield
     except KeyboardInterrupt:
-        from tarazu.report.complaints import complain
-
-        complain("Interrupted. Finished runs are kept; the same command continues.")
+        with deaf():  # who is impatient shall still read it
+            _complain_of_interruption(words)
         raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
         # Typer's own way of leaving and of naming a wrong option; and a reader that has gone.
@@ -353,6 +361,15 @@ def _exit_codes() -> Iterator[None]:
         if control or isinstance(error, BrokenPipeError):
             raise
         raise typer.Exit(_complain(error)) from None
+
+
+def _complain_of_interruption(words: Sequence[str]) -> None:
+    from tarazu.report.complaints import complain
+
+    said = "Interrupted."
+    if words[:1] == ["run"]:
+        said += f" Finished runs are kept. This continues:\n  {shlex.join(['tarazu', *words])}"
+    complain(said)
 
 
 def _complain(error: Exception) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from tarazu.attempts import Attempts
 from tarazu.data.item import Item, Prediction
 from tarazu.errors import BadInput
-from tarazu.methods._method import ExplainContext, Method
+from tarazu.methods._method import ExplainContext, Method, Variant
 from tarazu.models.info import ModelInfo
 from tarazu.processes import RunFailed, Tell, in_own_process
 from tarazu.record.environment import environment
@@ -39,18 +41,27 @@ def run(request: Request, *, tell: Tell) -> Outcome:
         tell: Hears the progress.
     """
     record = blank_record(request)
+    attempts = Attempts(request, tell)
     try:
-        work = in_own_process(perform, request, tell=tell)
+        work = attempts.make(lambda now, hear: in_own_process(perform, now, tell=hear))
         for variant in work.variants:
             # Reloaded from disk where nothing of the training is left in memory.
-            again = in_own_process(answer_variant, request, variant, tell=tell)
+            again = attempts.make(partial(_answered_again, variant))
             work.predictions += again.predictions
             work.phases |= again.phases
     except RunFailed as error:
-        return Outcome(_failed(record, error.reason, "process"), [], error.details)
+        told = {"events": attempts.events, "measured": attempts.measured}
+        failed = _failed(record, error.reason, "process").model_copy(update=told)
+        return Outcome(failed, [], error.details)
     except BadInput as error:
         return Outcome(_failed(record, str(error), "settings"), [])
+    work.events += attempts.events
+    work.phases |= attempts.measured
     return Outcome(_done(record, request, work), work.predictions)
+
+
+def _answered_again(variant: Variant, request: Request, tell: Tell) -> Work:
+    return in_own_process(answer_variant, request, variant, tell=tell)
 
 
 def blank_record(request: Request) -> RunRecord:

@@ -25,6 +25,7 @@ from tarazu.models.info import ModelInfo
 from tarazu.models.source import LocalModel, describe, fetch
 from tarazu.models.states import shelves
 from tarazu.opening import settle_versions, untouched, watch_inputs
+from tarazu.processes import handing_on
 from tarazu.record.environment import versions, versions_hash
 from tarazu.record.key import content_key
 from tarazu.record.ledger import Ledger
@@ -35,6 +36,7 @@ from tarazu.record.standing import Standing
 from tarazu.record.store import Store
 from tarazu.report.data_card import DataCard, Example, Lengths, OverlapCard, SplitCard
 from tarazu.report.explanation import Explanation
+from tarazu.signals import interruptible
 from tarazu.space import check_space
 from tarazu.splits import Splits, load_splits
 from tarazu.study_file import Entry, Study, load_study, read_knobs
@@ -94,6 +96,8 @@ def run_study(
 
     Raises:
         BadInput: Something in the study cannot be used; nothing was run.
+        KeyboardInterrupt: Ctrl-C or SIGTERM. The run at hand has left a checkpoint, unless it took
+            too long or a second one came; the same call goes on.
     """
     if not 0 <= checkpoint_every < math.inf:
         raise bad("--checkpoint-every", "must be a number of minutes, at least 0", checkpoint_every)
@@ -111,7 +115,7 @@ def run_study(
     made_by = None if keep_stale else versions_hash(versions())
     folder = Path(out) if out is not None else Path("out") / study.spec.study
     store = Store(folder, made_by)
-    with store.lock():
+    with interruptible(), store.lock() as held, handing_on(held):
         settle_versions(store, entries, listener.note)
         others = untouched(store, study, entries)
         store.write_study(study.spec.model_dump(mode="json", by_alias=True))

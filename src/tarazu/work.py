@@ -58,6 +58,8 @@ class Request:
         stage: A trial of tuning answers the validation items, a final run the tests.
         shelves: Where runs share what a frozen trunk computed; without, each computes it.
         checkpoints: Where its training goes on if it was stopped; without, it starts anew.
+        fewer_rows: Training rows at a time where memory ran out; the updates keep their batch.
+        fewer_answers: Items answered at a time where memory ran out.
     """
 
     spec: RunSpec
@@ -69,6 +71,19 @@ class Request:
     stage: Literal["trial", "final"] = "final"
     shelves: Shelves | None = None
     checkpoints: Checkpoints | None = None
+    fewer_rows: int | None = None
+    fewer_answers: int | None = None
+
+    @property
+    def micro_batch_size(self) -> int:
+        """Training rows at a time."""
+        asked: int = self.value("micro_batch_size") or self.value("batch_size")
+        return self.fewer_rows or asked
+
+    @property
+    def eval_batch_size(self) -> int:
+        """Items that are answered at a time."""
+        return self.fewer_answers or self.spec.eval_batch_size
 
     @property
     def asked(self) -> dict[str, list[Item]]:
@@ -288,6 +303,7 @@ class _Neural:
             phase.shared += spent.shared - before
 
     def answer_merged(self, variant: Variant) -> Work:
+        self.tell(Progress("load"))
         with self.meters.phase("load"):
             learner = self._load(variant.folder, four_bit=False)
             learner.settle()
@@ -327,7 +343,7 @@ class _Neural:
             demonstrations=self.shots,
             max_length=self.request.value("max_length"),
             virtual_tokens=learner.prompt.virtual_tokens if learner.prompt else 0,
-            batch_size=self.request.spec.eval_batch_size,
+            batch_size=self.request.eval_batch_size,
             seed=self.request.spec.seed,
             loss_on=self.request.value("loss_on") or "answer",
         )
@@ -349,7 +365,7 @@ class _Neural:
         def note(message: str) -> None:
             work.events.append(Event(kind="checkpoint", message=message))
 
-        watch = Watch(self._step, note=note)
+        watch = Watch(self._step, note=note, phase=self._begin)
         if self.request.stage == "final":  # a trial answers all of them in the end
             watch = replace(watch, metrics=lambda: self._validation_metrics(learner, asking))
         # Dropout and shuffling start from the seed, however much was drawn while building.
@@ -373,8 +389,14 @@ class _Neural:
             phase.seconds -= self.meters.phases["validate"].seconds
             phase.shared -= self.meters.phases["validate"].shared
         phase.seconds += result.before
+        if len(sizes := result.micro_batches) > 1:
+            message = f"trained with micro-batches of {', then '.join(map(str, sizes))} rows"
+            work.events.append(Event(kind="memory", message=message))
         work.epochs = [_epoch(one) for one in result.epochs]
         work.selected_epoch = result.selected
+
+    def _begin(self, phase: str, done: int, total: int) -> None:
+        self.tell(Progress(phase, done, total))
 
     def _step(self, done: int, total: int, epoch: int, loss: float) -> None:
         detail = f"epoch {epoch}/{self.request.value('epochs')} · loss {loss:.3f}"
@@ -385,7 +407,7 @@ class _Neural:
         return Plan(
             epochs=value("epochs"),
             batch_size=value("batch_size"),
-            micro_batch_size=value("micro_batch_size"),
+            micro_batch_size=self.request.fewer_rows or value("micro_batch_size"),
             learning_rate=value("learning_rate"),
             head_learning_rate=value("head_learning_rate") or value("learning_rate"),
             weight_decay=value("weight_decay"),
@@ -394,7 +416,7 @@ class _Neural:
             clip=value("clip"),
             select=value("select"),
             seed=self.request.spec.seed,
-            eval_batch_size=self.request.spec.eval_batch_size,
+            eval_batch_size=self.request.eval_batch_size,
             share=self.request.spec.share,
         )
 
@@ -404,9 +426,11 @@ class _Neural:
             return {}
         # Whatever is drawn here must not change what training draws next.
         state = torch.get_rng_state()
-        with self._phase("validate", learner):
-            answers = self._answer(learner, items, asking, "validate")
-        torch.set_rng_state(state)
+        try:
+            with self._phase("validate", learner):
+                answers = self._answer(learner, items, asking, "validate")
+        finally:
+            torch.set_rng_state(state)
         names = list(self.task.metric_names)
         rows = [self.task.score(a.predicted, i) for a, i in zip(answers, items, strict=True)]
         return {
@@ -420,6 +444,7 @@ class _Neural:
             self.tell(Progress(phase, done, total))
 
         learner.eval()
+        tick(0, len(items))  # the first batch is the largest: where memory ends, it ends there
         return self.reading.answer(learner, viewed(items, self.request), asking, tick)
 
     def _answer_all(self, learner: Learner, asking: Asking, variant: str) -> list[Prediction]:

@@ -20,6 +20,7 @@ from tarazu.record.record import Event, RunRecord
 from tarazu.record.store import Store
 from tarazu.runner import Outcome, run
 from tarazu.scrub import scrub
+from tarazu.signals import deferred, shielded
 from tarazu.splits import Splits
 from tarazu.study_file import Study
 from tarazu.training.checkpoint import Checkpoints, checkpoints_for
@@ -85,8 +86,10 @@ class Workshop:
             )
         with folder as scratch:
             request = self._request(job, Path(scratch), checkpoints)
-            outcome = run(request, tell=lambda progress: self.listener.progress(index, progress))
-            record = self._keep(outcome, job, Path(scratch) / "artifacts")
+            with deferred():  # a run that has come to its end is kept
+                outcome = run(request, tell=lambda told: self.listener.progress(index, told))
+                with shielded():
+                    record = self._keep(outcome, job, Path(scratch) / "artifacts")
         if record.fault == "settings" or (record.status == "done" and not trial):
             checkpoints.clear()  # it would fail again, or it is done
         return record

@@ -66,7 +66,9 @@ def store(tmp_path: Path) -> Store:
 
 
 def everything_under(folder: Path) -> list[str]:
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.name != ".lock")
+    return sorted(
+        str(p.relative_to(folder)) for p in folder.rglob("*") if not p.name.endswith("lock")
+    )
 
 
 def test_a_run_comes_back_as_it_was(store: Store, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from tarazu.record.progress import Listener, PlannedRun, Progress
+from tarazu.record.progress import STOPPING, Listener, PlannedRun, Progress
 from tarazu.report.progress_view import ProgressView
 from tarazu.report.remaining import Remaining
 
@@ -41,6 +41,16 @@ def interrupt(*arguments):
 def test_it_is_a_listener(clock):
     listener: Listener = view(clock)[0]
     assert listener
+
+
+def test_a_log_says_at_once_that_the_run_is_being_stopped(clock):
+    shown, file = view(clock)
+    with shown:
+        shown.planned(plan(False))
+        shown.started(0)
+        shown.progress(0, STOPPING)
+    said = "  run-0 · seed 0 · stopping where it can go on; a second Ctrl-C stops at once"
+    assert file.getvalue().splitlines()[-1] == said
 
 
 def test_a_log_has_at_most_one_line_per_15_seconds(clock):

@@ -36,7 +36,7 @@ class Progress:
     """How far the current run is.
 
     Attributes:
-        phase: ``fetch``, ``load``, ``train``, ``validate``, ``evaluate``, ``merge``.
+        phase: ``fetch``, ``load``, ``train``, ``validate``, ``evaluate``, ``merge``, ``stop``.
         done: Units done in this phase.
         total: Units of this phase; 0 when unknown.
         detail: A few words, such as ``epoch 2/3 · loss 0.91``.
@@ -46,6 +46,9 @@ class Progress:
     done: int = 0
     total: int = 0
     detail: str = ""
+
+
+STOPPING = Progress("stop", detail="stopping where it can go on; a second Ctrl-C stops at once")
 
 
 class Listener(Protocol):

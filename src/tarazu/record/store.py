@@ -25,18 +25,18 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from tarazu.errors import bad
 from tarazu.record.disk import sync, told_plainly, write_synced
 from tarazu.record.key import canonical_json, sha256_file, sha256_rows, sha256_text
+from tarazu.record.lock import folder_lock
 from tarazu.record.record import SCHEMA, Artifact, RunRecord
 from tarazu.record.spec import RunSpec
 from tarazu.record.tables import ItemRow, PredictionRow, items_table, predictions_table, to_bytes
@@ -67,7 +67,7 @@ class Store:
         self._device: int | None = None  # of the folder, while it is locked
 
     @contextmanager
-    def lock(self, *, clear: bool = True) -> Iterator[None]:
+    def lock(self, *, clear: bool = True) -> Iterator[int]:
         """Keep other studies out of the folder, and clear away what a killed process left.
 
         Only the process that leads a study takes the lock; reading never needs it.
@@ -75,30 +75,22 @@ class Store:
         Args:
             clear: Whether to clear away; who counts what is there does it later.
 
+        Yields:
+            A descriptor that the processes of runs must hold: the folder stays locked while one of
+            them lives, even when this process was killed.
+
         Raises:
-            BadInput: Another process has the folder, or it cannot be written to.
+            BadInput: Another process has the folder, it cannot be written to, or its file system
+                cannot keep others out.
         """
-        with told_plainly(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            # Whoever asks for a study's status holds the lock for an instant.
-            lock = FileLock(self.folder / _LOCK, timeout=0.5)
-            try:
-                lock.acquire()
-            except Timeout:
-                raise bad(
-                    str(self.folder),
-                    "only one process may write to an output folder at a time",
-                    "another one that is still running",
-                    "Wait until it has finished, or choose another folder with --out.",
-                ) from None
-        try:
+        with ExitStack() as held:
             with told_plainly(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                runs = held.enter_context(folder_lock(self.folder))
                 self._device = self.folder.stat().st_dev
+                held.callback(setattr, self, "_device", None)
                 self._clear(leftovers=clear)
-            yield
-        finally:
-            self._device = None
-            lock.release()
+            yield runs
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tarazu.comparison.entries import metric_order, primary_results
 from tarazu.comparison.spread import Spread
-from tarazu.record.progress import PlannedRun, Progress
+from tarazu.record.progress import STOPPING, PlannedRun, Progress
 from tarazu.report.numbers import NOTHING, duration, percent
 from tarazu.report.plain import one_line, shorten
 from tarazu.report.remaining import Remaining
@@ -96,7 +96,9 @@ class ProgressView:
         now = self._clock()
         self._progress = progress
         self._remaining.advance(progress, now)
-        if self._live is None and now - self._last_line >= LOG_EVERY:
+        if self._live is None and progress == STOPPING:
+            self._say(f"  {self._label(index)} · {progress.detail}")
+        elif self._live is None and now - self._last_line >= LOG_EVERY:
             self._last_line = now
             self._say(f"  {self._label(index)} · {self._state(now)}")
 

@@ -92,6 +92,35 @@ SENTENCES = (
         "its process was killed by {signal}, perhaps because memory ran out",
         "پردازهٔ آن با {signal} کشته شد، شاید چون حافظه تمام شد",
     ),
+    Text(
+        "memory ran out in phase '{phase}' ({reason}): made again with micro-batches of {new} "
+        "rows, not {old}; every update has the same batch",
+        "حافظه در مرحلهٔ {phase} تمام شد ({reason}): دوباره با ریزدسته‌های {new} سطری به جای {old} "
+        "سطری اجرا شد؛ دستهٔ هر به‌روزرسانی همان است",
+    ),
+    Text(
+        "memory ran out in phase '{phase}' ({reason}): made again with evaluation batches of {new} "
+        "rows, not {old}; items stand in other batches than they would, so scores may differ by "
+        "rounding",
+        "حافظه در مرحلهٔ {phase} تمام شد ({reason}): دوباره با دسته‌های ارزیابی {new} سطری به جای "
+        "{old} سطری اجرا شد؛ نمونه‌ها در دسته‌های دیگری‌اند، پس امتیازها شاید در گردکردن فرق کند",
+    ),
+    Text(
+        "trained with micro-batches of {sizes} rows",
+        "با ریزدسته‌های {sizes} سطری آموزش دید",
+    ),
+    Text(
+        "memory ran out in phase '{phase}' with {rows} row at a time ({reason}): the run needs "
+        "more than the {peak} GiB that it had, and {free} GiB were free afterwards",
+        "حافظه در مرحلهٔ {phase} با {rows} سطر در هر بار تمام شد ({reason}): این اجرا بیش از {peak} "
+        "گیبی‌بایتی که داشت می‌خواهد، و پس از آن {free} گیبی‌بایت آزاد بود",
+    ),
+    Text(
+        "memory ran out in phase '{phase}' ({reason}): the run needs more than the {peak} GiB that "
+        "it had, and {free} GiB were free afterwards",
+        "حافظه در مرحلهٔ {phase} تمام شد ({reason}): این اجرا بیش از {peak} گیبی‌بایتی که داشت "
+        "می‌خواهد، و پس از آن {free} گیبی‌بایت آزاد بود",
+    ),
     Text("its process was killed by {signal}", "پردازهٔ آن با {signal} کشته شد"),
     Text(
         "its process ended without a result (exit code {code})",

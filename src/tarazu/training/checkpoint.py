@@ -147,6 +147,15 @@ class Checkpoints:
                 return state
         return None
 
+    def seconds(self) -> float:
+        """Return the seconds of training that the newest checkpoint keeps; 0 without one."""
+        for place in self._newest_first():
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                body = json.loads((place / _STATE).read_text(encoding="utf-8"))
+                if body["made_by"] == self.made_by:
+                    return float(body["values"]["seconds"])
+        return 0.0
+
     def _read(self, place: Path) -> State | None:
         body = json.loads((place / _STATE).read_text(encoding="utf-8"))
         sums = body.pop("sha256")

@@ -6,12 +6,14 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 from tarazu.errors import bad
 from tarazu.models.learner import Batch, Learner
+from tarazu.signals import Stopped, breakable, stop_wanted, unbroken
 from tarazu.training.batches import epoch_batches
 from tarazu.training.checkpoint import Checkpoints, State
 from tarazu.training.device import Device
@@ -89,11 +91,13 @@ class Watch:
         step: Updates done and all, epoch, loss of the update.
         metrics: Computes validation metrics after an epoch.
         note: Checkpoints that cannot be used.
+        phase: ``validate`` or ``train`` begins; updates done and all.
     """
 
     step: Callable[[int, int, int, float], None] = lambda done, total, epoch, loss: None
     metrics: Callable[[], dict[str, float]] = dict
     note: Callable[[str], None] = lambda message: None
+    phase: Callable[[str, int, int], None] = lambda name, done, total: None
 
 
 @dataclass(frozen=True)
@@ -105,12 +109,15 @@ class Fit:
         selected: Number of the epoch whose weights the learner has now.
         tokens: Tokens that went through the model, padding not counted.
         before: Seconds of training that were spent before it was taken up again.
+        micro_batches: Sizes of the micro-batches in the order in which they were used: more than
+            one where memory ran out and training went on with fewer rows at a time.
     """
 
     epochs: list[EpochResult]
     selected: int
     tokens: int
     before: float = 0.0
+    micro_batches: tuple[int, ...] = ()
 
 
 def fit(
@@ -136,6 +143,7 @@ def fit(
 
     Raises:
         BadInput: The loss is not finite; names step, batch and learning rates.
+        Stopped: This process was asked to stop, and a checkpoint is left.
     """
     return _Training(learner, loss, train, validation, plan, watch or Watch(), checkpoints).run()
 
@@ -175,8 +183,13 @@ class _Training:
         self.total = 0.0
         self.before, self.start = 0.0, time.perf_counter()
         self.batch: list[int] = []
+        self.micro_batches = [plan.micro_batch_size or plan.batch_size]
 
     def run(self) -> Fit:
+        with unbroken():  # a request to stop is looked for where a checkpoint can be left
+            return self._run()
+
+    def _run(self) -> Fit:
         self._take_up()
         for epoch in range(len(self.results) + 1, self.plan.epochs + 1):
             self._epoch(epoch)
@@ -188,12 +201,13 @@ class _Training:
         kept = self.results[selected - 1].validation_loss
         if kept is not None:
             self._must_be_finite(kept, "validation items after ")
-        return Fit(self.results, selected, self.tokens, self.before)
+        return Fit(self.results, selected, self.tokens, self.before, tuple(self.micro_batches))
 
     def _epoch(self, epoch: int) -> None:
         """Make the updates of an epoch that are not made yet."""
         plan = self.plan
         self.learner.train()
+        self.watch.phase("train", self.done, self.stop)
         batches = epoch_batches(self.train.lengths, plan.batch_size, seed=plan.seed, epoch=epoch)
         for batch in batches[self.in_epoch :]:
             if self.done == self.stop:
@@ -212,24 +226,43 @@ class _Training:
             self.watch.step(self.done, self.stop, epoch, value / max(count, 1))
             # Where a trial is stopped early, its continuation begins.
             cut = self.done == self.stop and plan.share < 1
+            if stop_wanted():
+                self._leave()
             if self.checkpoints is not None and (cut or self.checkpoints.due()):
                 self.checkpoints.save(self._state(), self.watch.note)
+
+    def _leave(self) -> NoReturn:
+        """Stop, and leave a checkpoint of where training is."""
+        if self.checkpoints is not None:
+            self.checkpoints.save(self._state())
+        raise Stopped
 
     def _close(self, epoch: int) -> None:
         """Validate, and offer the weights to be kept."""
         self.learner.eval()
+        try:
+            with breakable():
+                held_out, metrics = self._validated()
+        except Stopped:
+            self._leave()  # validation changes nothing: it is made again
+        mean = self.total / max(self.terms, 1)
+        self.results.append(EpochResult(epoch, mean, held_out, metrics))
+        self.keeper.offer(self.results[-1])
+        self.in_epoch, self.total, self.terms = 0, 0.0, 0
+
+    def _validated(self) -> tuple[float | None, dict[str, float]]:
+        """Return loss and metrics on the validation items."""
+        self.watch.phase("validate", 0, 0)
         held_out = (
             mean_loss(self.learner, self.loss, self.validation, self.plan.eval_batch_size)
             if self.validation
             else None
         )
-        mean = self.total / max(self.terms, 1)
         start = time.perf_counter()
-        metrics = self.watch.metrics()
-        self.start += time.perf_counter() - start  # whoever watches measures that
-        self.results.append(EpochResult(epoch, mean, held_out, metrics))
-        self.keeper.offer(self.results[-1])
-        self.in_epoch, self.total, self.terms = 0, 0.0, 0
+        try:
+            return held_out, self.watch.metrics()
+        finally:
+            self.start += time.perf_counter() - start  # whoever watches measures that
 
     def _must_be_finite(self, value: float, where: str = "") -> None:
         _must_be_finite(value, self.done, self.batch, self.schedule.get_last_lr(), where)
@@ -249,6 +282,7 @@ class _Training:
             "groups": groups,
             "schedule": schedule_state(self.schedule),
             "scaler": self.device.scaler_state(),
+            "micro_batches": self.micro_batches,
         }
         return State(self.done, values, {**weights, **best, **tensors, **random_states()})
 
@@ -280,7 +314,12 @@ class _Training:
         self.total, self.terms = values["total"], values["terms"]
         self.tokens, self.before = values["tokens"], values["seconds"]
         self.start = time.perf_counter()
+        self.micro_batches = _then(values.get("micro_batches", []), self.micro_batches[0])
         restore_random_states(tensors)
+
+
+def _then(sizes: list[int], size: int) -> list[int]:
+    return sizes if sizes[-1:] == [size] else [*sizes, size]
 
 
 def _update(

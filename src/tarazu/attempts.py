@@ -1,0 +1,100 @@
+"""Making a run again with smaller batches where memory ran out.
+
+The settings of the run stay what was asked for, and so does its content key: the effective batch is
+the same, and an event tells what was used. Such a run need not be equal to the last bit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from tarazu.processes import OutOfMemory, RunFailed, Tell
+from tarazu.record.progress import Progress
+from tarazu.record.record import Event, Phase
+from tarazu.work import Request, Work
+
+MEMORY_EVENT = "memory"
+LOST = "lost"
+_GIB = 2**30
+
+
+class Attempts:
+    """The attempts at one run.
+
+    Attributes:
+        request: The run, as it is asked for now.
+        events: What a reader of the record must know.
+        lost: Time of the attempts that came to nothing, less what their checkpoints kept of it.
+    """
+
+    def __init__(self, request: Request, tell: Tell) -> None:
+        self.request = request
+        self.events: list[Event] = []
+        self.lost: Phase | None = None
+        self._tell = tell
+
+    @property
+    def measured(self) -> dict[str, Phase]:
+        """What the lost attempts took; empty when there were none."""
+        return {LOST: self.lost} if self.lost is not None else {}
+
+    def make(self, work: Callable[[Request, Tell], Work]) -> Work:
+        """Do a part of the run in a process, with less and less at a time until it fits.
+
+        Args:
+            work: Does it.
+
+        Raises:
+            RunFailed: Not even one row at a time fits, or it failed for another reason.
+        """
+        while True:
+            phase = ""
+
+            def heard(progress: Progress) -> None:
+                nonlocal phase
+                phase = progress.phase
+                self._tell(progress)
+
+            start, kept = time.perf_counter(), self._kept()
+            try:
+                return work(self.request, heard)
+            except OutOfMemory as error:
+                seconds = time.perf_counter() - start - (self._kept() - kept)
+                self._lose(max(seconds, 0.0))
+                self._ask_for_less(phase, error)
+
+    def _kept(self) -> float:
+        checkpoints = self.request.checkpoints
+        return checkpoints.seconds() if checkpoints is not None else 0.0
+
+    def _lose(self, seconds: float) -> None:
+        # Not their memory: what a run takes is what it took when it fitted.
+        self.lost = self.lost or Phase()
+        self.lost.seconds += seconds
+
+    def _ask_for_less(self, phase: str, error: OutOfMemory) -> None:
+        request = self.request
+        rows = 0
+        if request.info is not None and phase == "train":
+            rows = request.micro_batch_size
+            self.request = replace(request, fewer_rows=rows // 2)
+            told = f"micro-batches of {rows // 2} rows, not {rows}; every update has the same batch"
+        elif request.info is not None and phase in ("validate", "evaluate"):
+            rows = request.eval_batch_size
+            self.request = replace(request, fewer_answers=rows // 2)
+            told = (
+                f"evaluation batches of {rows // 2} rows, not {rows}; items stand in other batches "
+                "than they would, so scores may differ by rounding"
+            )
+        if rows < 2:
+            at_once = f" with {rows} row at a time" if rows else ""
+            raise RunFailed(
+                f"memory ran out in phase '{phase}'{at_once} ({error.reason}): the run needs more "
+                f"than the {error.peak / _GIB:.2f} GiB that it had, and {error.free / _GIB:.2f} "
+                "GiB were free afterwards",
+                error.details,
+            )
+        message = f"memory ran out in phase '{phase}' ({error.reason}): made again with {told}"
+        self.events.append(Event(kind=MEMORY_EVENT, message=message))

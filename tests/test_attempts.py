@@ -1,0 +1,263 @@
+"""Memory runs out: less at a time, the same updates, an event; if nothing fits, a clear word."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tarazu import runner, work
+from tarazu.processes import OutOfMemory, RunFailed, _out_of_memory, in_own_process
+from tarazu.readings._reading import Asking, Reading
+from tarazu.record.progress import Progress, Silent
+from tarazu.record.store import Store
+from tarazu.study import run_study
+from tarazu.testing.tiny import TinyKind, nli_items, write_nli
+from tarazu.training import loop
+from tarazu.work import Request, Work, perform
+
+STUDY = """
+version: 1
+study: hungry
+task: {{family: nli, name: tiny-nli}}
+data: {{train: train.csv, test: test.csv, validation: {{rows: 6}}}}
+models: {{tiny: {{source: {folder}}}}}
+training: {{epochs: 2, batch_size: 8, max_length: 100}}
+methods: {{lora: {{model: tiny, r: 4}}, majority: {{}}}}
+seeds: [0]
+compute: {{device: cpu, dtype: float32, threads: 1, eval_batch_size: 4}}
+"""
+
+
+def die() -> None:
+    """Be killed, as by the system when memory runs out."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def starving(request: Request, *, tell: Any) -> Work:
+    """Train where two rows at a time fit into memory, validate where two do, answer where one does.
+
+    Training ends by a signal, as from the system; the others by an error, in their first batch.
+    """
+    whole, find, answer_all = loop._update, work.find_reading, work._Neural._answer_all
+    room = 2
+
+    def update(*arguments: Any) -> float:
+        if (arguments[-1].micro_batch_size or arguments[-1].batch_size) > 2:
+            die()
+        return whole(*arguments)
+
+    def hungry(reading: Reading) -> Reading:
+        def answer(learner: Any, items: Any, asking: Asking, tick: Any) -> Any:
+            if asking.batch_size > room:
+                raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0")
+            return reading.answer(learner, items, asking, tick)
+
+        return replace(reading, answer=answer)
+
+    def evaluating(*arguments: Any) -> Any:
+        nonlocal room
+        room = 1
+        return answer_all(*arguments)
+
+    loop._update = update
+    work.find_reading = lambda name: hungry(find(name))
+    work._Neural._answer_all = evaluating  # type: ignore[method-assign]
+    return perform(request, tell=tell)
+
+
+def under_a_limit(request: Request, *, tell: Any) -> Work:
+    """Train where the kernel gives 1200 MiB more, and a row asks for 200."""
+    whole = loop._update
+
+    def update(*arguments: Any) -> float:
+        plan = arguments[-1]
+        taken = torch.empty(
+            (plan.micro_batch_size or plan.batch_size) * 200 * 2**20, dtype=torch.uint8
+        )
+        value = whole(*arguments)
+        del taken
+        return value
+
+    loop._update = update
+    limit(1200)
+    return perform(request, tell=tell)
+
+
+def limit(mebibytes: int) -> None:
+    """Let this process have so much more address space than it has."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    allowed = used + mebibytes * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
+
+
+def hopeless(request: Request, *, tell: Any, phase: str = "train") -> Work:
+    """Find no room for a single row."""
+    tell(Progress(phase))
+    if request.info is not None:
+        die()
+    return perform(request, tell=tell)
+
+
+@pytest.fixture
+def study(tiny: Callable[[TinyKind], Path], tmp_path: Path) -> Path:
+    write_nli(tmp_path / "train.csv", nli_items(22, seed=1))
+    write_nli(tmp_path / "test.csv", nli_items(6, seed=2))
+    (tmp_path / "study.yaml").write_text(STUDY.format(folder=tiny("bert")))
+    return tmp_path
+
+
+class Totals(Silent):
+    """Notes of how many updates a training told that it has."""
+
+    def __init__(self) -> None:
+        self.seen: set[int] = set()
+
+    def progress(self, index: int, progress: Progress) -> None:
+        if progress.phase == "train" and progress.done:
+            self.seen.add(progress.total)
+
+
+def test_less_at_a_time_until_it_fits(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = run_study(study / "study.yaml", out=study / "plain")
+    monkeypatch.setattr(runner, "perform", starving)
+    totals = Totals()
+    found = run_study(study / "study.yaml", out=study / "out", listener=totals, checkpoint_every=0)
+    assert found.failed == 0
+    before, after = plain.records[0], found.records[0]
+    assert (after.key, after.spec, after.hyperparameters) == (
+        before.key,
+        before.spec,
+        before.hyperparameters,
+    )
+    said = [event.message for event in after.events if event.kind == "memory"]
+    wanted = (
+        ("train", "micro-batches of 4 rows, not 8"),
+        ("train", "micro-batches of 2 rows, not 4"),
+        ("validate", "evaluation batches of 2 rows, not 4"),
+        ("evaluate", "evaluation batches of 1 rows, not 2"),
+    )
+    for message, (phase, what) in zip(said, wanted, strict=True):
+        assert f"memory ran out in phase '{phase}' (" in message
+        assert f"made again with {what};" in message
+    assert after.measured["lost"].seconds > 0
+    assert after.measured["lost"].rss == 0  # what it takes is what it took when it fitted
+    assert "lost" not in before.measured
+    # Every update had the same batch (trap T6); dropout draws otherwise, so roughly the same.
+    assert totals.seen == {4}  # two epochs of 16 rows by 8
+    losses = [[e.train_loss for e in record.epochs] for record in (before, after)]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.2)
+    assert not (study / "out" / "checkpoints").exists()
+
+
+def test_what_fits_nowhere_fails_with_what_it_needs_and_the_study_goes_on(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "perform", hopeless)
+    found = run_study(study / "study.yaml", out=study / "out")
+    assert found.failed == 1
+    failed, done = (
+        next(r for r in Store(study / "out").records() if r.entry == e)
+        for e in ("lora", "majority")
+    )
+    assert done.status == "done"
+    assert failed.fault == "process"
+    error = str(failed.error)
+    assert error.startswith("memory ran out in phase 'train' with 1 row at a time (its process was")
+    assert "GiB were free afterwards" in error
+    assert "micro-batches of 1 rows, not 2" in failed.events[-1].message
+    assert failed.measured["lost"].seconds > 0
+
+
+def test_what_cannot_even_be_loaded_is_not_tried_again(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "perform", partial(hopeless, phase="load"))
+    found = run_study(study / "study.yaml", out=study / "out")
+    failed = found.records[0]
+    assert str(failed.error).startswith("memory ran out in phase 'load' (its process was killed")
+    assert failed.events == []
+
+
+def test_a_limit_of_the_system_is_kept_to(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "perform", under_a_limit)
+    found = run_study(study / "study.yaml", out=study / "out")
+    assert found.failed == 0
+    said = [event.message for event in found.records[0].events if event.kind == "memory"]
+    assert len(said) == 1
+    assert said[0].startswith("memory ran out in phase 'train' (RuntimeError: ")
+    assert said[0].endswith("with micro-batches of 4 rows, not 8; every update has the same batch")
+
+
+def test_a_part_of_training_with_less_is_told_after_an_interruption(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "perform", later)
+    found = run_study(study / "study.yaml", out=study / "out", checkpoint_every=0)
+    said = [event.message for event in found.records[0].events if event.kind == "memory"]
+    assert "trained with micro-batches of 8, then 4 rows" in said
+
+
+def later(request: Request, *, tell: Any) -> Work:
+    """Run out of memory in the third update, when two have left checkpoints."""
+    whole, count = loop._update, iter(range(1, 100))
+
+    def update(*arguments: Any) -> float:
+        if next(count) == 3 and arguments[-1].micro_batch_size is None:
+            die()
+        return whole(*arguments)
+
+    loop._update = update
+    return perform(request, tell=tell)
+
+
+def ask_for_too_much(*, tell: Any) -> None:
+    """Allocate more than any machine has."""
+    torch.empty(2**50)
+
+
+def limited(*, tell: Any) -> None:
+    """Allocate what is more than this process may have."""
+    limit(256)
+    bytearray(2**30)
+
+
+def fill(*, tell: Any) -> None:
+    """Take all that this process may have, in small pieces."""
+    limit(64)
+    pieces = []
+    for size in (2**20, 2**12, 2**6):
+        try:
+            while True:
+                pieces.append(bytearray(size))
+        except MemoryError:
+            if size == 2**6:
+                raise
+
+
+@pytest.mark.parametrize("take", [ask_for_too_much, limited, fill])
+def test_an_allocation_that_fails_is_told_from_other_errors(take: Callable[..., None]) -> None:
+    with pytest.raises(OutOfMemory) as error:
+        in_own_process(take, tell=print)
+    assert error.value.peak > 2**20
+    assert error.value.free > 2**20
+    assert "Traceback" in error.value.details
+
+
+def test_other_errors_are_not_of_memory() -> None:
+    assert _out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
+    assert _out_of_memory(RuntimeError("CUDA error: out of memory"))
+    assert _out_of_memory(OSError(errno.ENOMEM, "Cannot allocate memory"))
+    assert not _out_of_memory(OSError(errno.ENOSPC, "No space left on device"))
+    assert not _out_of_memory(RuntimeError("shapes do not fit"))
+    assert not _out_of_memory(RunFailed("x"))
