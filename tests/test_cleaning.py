@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -14,8 +13,8 @@ from typer.testing import CliRunner
 from tarazu.cleaning import clean, freeable
 from tarazu.cli import app
 from tarazu.errors import BadInput
+from tarazu.models.cache import trials_folder
 from tarazu.overview import status
-from tarazu.record.key import training_name
 from tarazu.record.progress import PlannedRun, Silent
 from tarazu.record.record import RunRecord, Trial
 from tarazu.record.standing import RUNNING, Slot, Standing, in_use, read_plan
@@ -50,10 +49,10 @@ def fill(folder: Path) -> None:
     put(folder / "stale" / "lora-s0-ab-cd" / "record.json", 4)
     put(folder / RUNNING, 2)
     Store(folder).write_record(_trial())
-    slot = asdict(Slot("a", "a", "trial", "", "planned"))
+    slot = asdict(Slot("a", "a", "trial", ""))
     (folder / "plan.json").write_text(json.dumps({"runs": [slot]}))
-    for name in (training_name(_trial().spec), "planned", "of-another-study"):
-        put(folder.parent / "cache" / "trials" / name / "01" / "tensors.safetensors", 60_000)
+    for out in (folder, folder.with_name("of-another-study")):
+        put(trials_folder(out) / "ab" / "01" / "tensors.safetensors", 120_000)
 
 
 def names(folder: Path) -> set[str]:
@@ -63,9 +62,9 @@ def names(folder: Path) -> set[str]:
 @pytest.mark.parametrize("everything", [False, True])
 def test_what_can_be_computed_again_is_freed_and_counted(folder: Path, everything: bool) -> None:
     fill(folder)
-    before = names(folder) | {"out/.lock"}
+    before = names(folder) | {"out/.lock", "out/.runs.lock"}
     expected = {
-        *(f"cache/trials/{name}" for name in ("planned", training_name(_trial().spec))),
+        str(trials_folder(folder).relative_to(folder.parent)),
         "out/checkpoints",
         "out/.tmp-1",
         "out/runs/.tmp-2",
@@ -218,20 +217,3 @@ def test_neither_command_imports_torch(folder: Path) -> None:
         "status(sys.argv[1]); freeable(sys.argv[1]); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program, str(folder)], check=True)
-
-
-def test_what_another_study_removes_meanwhile_stops_nothing(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill(folder)
-    real = shutil.rmtree
-
-    def late(path: Path, *arguments: object, **named: object) -> None:
-        if "trials" in str(path):
-            real(path)
-            raise FileNotFoundError(2, "gone", str(path))
-        real(path)
-
-    monkeypatch.setattr(shutil, "rmtree", late)
-    clean(folder)
-    assert clean(folder) == []

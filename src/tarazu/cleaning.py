@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tarazu.errors import bad
-from tarazu.models.cache import cache_root
+from tarazu.models.cache import trials_folder
 from tarazu.record.aside import STALE
 from tarazu.record.disk import told_plainly
-from tarazu.record.key import training_name
-from tarazu.record.standing import RUNNING, read_plan
+from tarazu.record.standing import RUNNING
 from tarazu.record.store import Store
 
 WEIGHTS = "artifacts"
@@ -75,17 +74,14 @@ def clean(folder: str | Path, *, everything: bool = False) -> list[Freed]:
     with Store(folder).lock(clear=False), told_plainly(folder):
         found = freeable(folder, everything=everything)
         for one in found:
-            # The cache of trials is shared: another study may be removing the same.
-            with suppress(FileNotFoundError):
-                shutil.rmtree(one.path) if one.path.is_dir() else one.path.unlink()
+            shutil.rmtree(one.path) if one.path.is_dir() else one.path.unlink()
     return found
 
 
 def _found(folder: Path, everything: bool) -> Iterator[tuple[str, Path]]:
     store = Store(folder)
     yield "checkpoints of runs that were stopped", folder / "checkpoints"
-    for place in sorted(_trials(folder, store)):
-        yield "checkpoints of trials, in the cache", place
+    yield "checkpoints of trials, in the cache", trials_folder(folder)
     for place in store.leftovers():
         yield "left by a killed process", place
     yield "left by a killed process", folder / RUNNING
@@ -93,13 +89,6 @@ def _found(folder: Path, everything: bool) -> Iterator[tuple[str, Path]]:
         yield "runs of other versions", folder / STALE
         for place in sorted((folder / "runs").glob(f"[!.]*/{WEIGHTS}")):
             yield "trained weights", place
-
-
-def _trials(folder: Path, store: Store) -> set[Path]:
-    """Return where the trials of this study leave what their continuations start from."""
-    planned = {slot.training for slot in read_plan(folder) or [] if slot.training}
-    made = {training_name(r.spec) for r in store.records() if r.stage == "trial"}
-    return {cache_root() / "trials" / name for name in planned | made}
 
 
 def _size(path: Path) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tarazu.errors import bad
-from tarazu.models.cache import cache_root
+from tarazu.models.cache import trials_folder
 from tarazu.models.source import LocalModel
 from tarazu.models.states import Shelves
 from tarazu.record.disk import is_of_the_disk
@@ -133,7 +133,8 @@ class Workshop:
 
     def _checkpoints(self, job: Job) -> Checkpoints:
         trial = job.trial is not None
-        parent = cache_root() / "trials" if trial else self.store.folder / "checkpoints"
+        out = self.store.folder
+        parent = trials_folder(out) if trial else out / "checkpoints"
         return checkpoints_for(job.spec, parent, self.checkpoint_every)
 
 

@@ -47,6 +47,19 @@ def cache_root() -> Path:
     return Path(os.environ.get("TARAZU_CACHE") or user_cache_dir("tarazu")).expanduser().absolute()
 
 
+def trials_folder(out: Path) -> Path:
+    """Return where the trials of a study leave what their continuations start from.
+
+    It is not in the output folder, which holds the test items (trap T30); and each output folder
+    has its own, so that whoever has that folder's lock is alone in this one.
+
+    Args:
+        out: The output folder of the study.
+    """
+    name = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:16]
+    return cache_root() / "trials" / name
+
+
 def allowed(name: str, patterns: tuple[str, ...] = MODEL_FILES) -> bool:
     """Tell whether a file name is one of a model's files, never a pickle."""
     lower = name.lower()

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tarazu.errors import BadInput, bad
+from tarazu.record.disk import is_of_the_disk
 
 PATIENCE = 30.0
 """Seconds that runs of a killed study have to end: one may have to be loaded before it can."""
@@ -130,7 +131,9 @@ def _moves_whole(place: Path) -> bool:
     try:
         os.replace(new, old)
         os.replace(place / "folder", place / "moved")
-    except OSError:
+    except OSError as error:
+        if is_of_the_disk(str(error)):
+            raise
         return False
     moved = (place / "moved" / "file").read_text() == "inside"
     return moved and old.read_text() == "new" and not new.exists()

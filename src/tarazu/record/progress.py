@@ -19,7 +19,6 @@ class PlannedRun:
         work: Rough cost in arbitrary units, for the remaining time of the whole study.
         stage: A trial of tuning, or a final run.
         key: Content key; empty while tuning has not yet settled which run it will be.
-        training: Of a trial: the name of what it leaves for its continuation.
     """
 
     label: str
@@ -28,7 +27,6 @@ class PlannedRun:
     work: float
     stage: Literal["trial", "final"] = "final"
     key: str = ""
-    training: str = ""
 
 
 @dataclass(frozen=True)

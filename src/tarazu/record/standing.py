@@ -37,14 +37,12 @@ class Slot:
         entry: Id of the entry.
         stage: ``trial`` or ``final``.
         key: Its content key; empty while tuning has not yet settled which run it will be.
-        training: Of a trial: the name of what it leaves for its continuation.
     """
 
     label: str
     entry: str
     stage: str
     key: str
-    training: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,8 +78,7 @@ class Standing:
     def planned(self, runs: list[PlannedRun]) -> None:
         """Write the plan down."""
         self._slots = {
-            place: Slot(run.label, run.entry, run.stage, run.key, run.training)
-            for place, run in enumerate(runs)
+            place: Slot(run.label, run.entry, run.stage, run.key) for place, run in enumerate(runs)
         }
         self._write_plan()
         self._listener.planned(runs)

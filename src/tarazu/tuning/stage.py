@@ -11,7 +11,7 @@ from typing import Any
 
 from tarazu.errors import bad
 from tarazu.models.info import ModelInfo
-from tarazu.record.key import content_key, training_name
+from tarazu.record.key import content_key
 from tarazu.record.progress import Listener, PlannedRun
 from tarazu.record.record import RunRecord
 from tarazu.record.spec import RunSpec, TuningSpec
@@ -56,7 +56,7 @@ def planned(
     key = content_key(spec) if settled else ""
     if not trial:
         return PlannedRun(label, spec.entry, finished, work, "final", key)
-    return PlannedRun(label, spec.entry, finished, work, "trial", key, training_name(spec))
+    return PlannedRun(label, spec.entry, finished, work, "trial", key)
 
 
 def _sized(spec: RunSpec) -> str:
