@@ -70,7 +70,7 @@ class Clock(Silent):
         if progress.phase == "train":
             self.last = (time.perf_counter(), time.process_time())
             self.updates = progress.done
-            if progress.done == 0:
+            if not progress.total:  # the first one of a run
                 self.start = self.last
 
     def stop(self) -> tuple[float, float]:
