@@ -254,11 +254,12 @@ def test_frozen_base_in_bf16_is_no_setting_of_full_fine_tuning() -> None:
 def test_clock_covers_every_update_from_the_begin_of_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    now = iter((10.0, 12.0, 15.0))
+    now = iter((10.0, 11.0, 12.0, 13.0, 15.0))
     monkeypatch.setattr(ours.time, "perf_counter", lambda: next(now))
     clock = ours.Clock()
     clock(Progress("load"))
-    for done in range(3):
+    clock(Progress("train"))
+    for done in (0, 1, 1, 2):  # two epochs, and each says where it goes on
         clock(Progress("train", done, 2))
     clock(Progress("evaluate", 1, 1))
     assert clock.stop()[0] == 5.0
