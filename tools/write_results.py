@@ -36,8 +36,10 @@ def main(study: str, folder: str, result: str) -> None:
     """Write the file."""
     records = Store(Path(folder)).records()
     finished = sorted(record.finished or "" for record in records)
+    # Where it lay on the machine that made it is nobody's business.
+    shown = "FOLDER" if Path(folder).is_absolute() else folder
     head = [
-        f"> Made by `tarazu run {study}` and `python {sys.argv[0]} {study} {folder} {result}`, "
+        f"> Made by `tarazu run {study}` and `python {sys.argv[0]} {study} {shown} {result}`, "
         f"runs finished {finished[0][:10]} to {finished[-1][:10]}.",
         f"> Machine: {processor()}, {os.cpu_count()} cores, {memory()}, no GPU, "
         f"{platform.system()}, Python {platform.python_version()}. It is shared: read times as "

@@ -233,9 +233,10 @@ def _answer(work: Callable[..., Any], arguments: tuple[Any, ...], tell: Tell) ->
 
 def _failure(error: BaseException) -> RunFailed:
     """Return what an error of a run's process means, and let go of what it had in memory."""
-    reason = scrub(f"{type(error).__name__}: {error}".strip())
-    details = scrub(traceback.format_exc())
+    reason = f"{type(error).__name__}: {error}".strip()
+    details = traceback.format_exc()
     traceback.clear_frames(error.__traceback__)
+    reason, details = scrub(reason), scrub(details)  # this takes memory, too
     if not _out_of_memory(error):
         return RunFailed(reason, details)
     if type(error).__name__ == "OutOfMemoryError":
