@@ -4,14 +4,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STUDY ?= studies/demo.yaml
+KILLS ?= 200
 FUZZ ?= 100000
 
-.PHONY: demo test test-real fuzz bench bench-quick check format clean help
+.PHONY: demo test test-real faults fuzz bench bench-quick check format clean help
 
 help:
 	@echo "make demo     compare ten ways on the embedded corpus, and show the table"
 	@echo "make test     unit tests"
 	@echo "make check    format, lint, strict types, import rules"
+	@echo "make faults   kill tiny studies 200 times (KILLS=30: fewer) and compare what they end with"
 	@echo "make fuzz     read 100,000 bent files (FUZZ=1000: fewer): accepted or refused, nothing else"
 	@echo "make bench    tarazu and its peers on the same work, pair by pair (hours)"
 	@echo "make bench-quick   a part of it, under 15 minutes once the peers are installed"
@@ -31,6 +33,9 @@ test: $(VENV)/installed
 
 test-real: $(VENV)/installed
 	$(BIN)/python -m pytest -q -m real
+
+faults: $(VENV)/installed
+	$(BIN)/python tests/faults/kills.py --count $(KILLS) --report docs/results/faults.md
 
 fuzz: $(VENV)/installed
 	$(BIN)/python tests/fuzz/feed.py --count $(FUZZ) --report docs/results/fuzz.md

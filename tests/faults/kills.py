@@ -1,0 +1,387 @@
+"""Kill studies again and again; what they end with must be what an unkilled one ends with.
+
+    python tests/faults/kills.py --count 200 --report docs/results/faults.md
+
+A *story* is one output folder: the same command is given until the study has ended, and is killed
+on its way. A kill comes at
+
+- a point: before the n-th time that a process opens, renames, removes or syncs a file of one kind
+  (`hooks/sitecustomize.py`), each kind as often as every other;
+- a phase: after the n-th word of training, of validation or of answering;
+- a time: whenever it falls.
+
+It takes the study's own process, or all of them, or the power: then every file that was written
+and not synced since the command was given is cut short, as a file system may leave it.
+
+In the end all files of all runs are compared byte by byte, records without their clocks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+HOOKS = Path(__file__).parent / "hooks"
+ROOT = Path(__file__).parents[2]
+WHOM = ("study", "all", "power")
+PHASES = ("train", "validate", "evaluate")
+KINDS = ("point", "phase", "time")
+
+TINY = """
+version: 1
+study: killed
+task: {family: nli, name: tiny-nli}
+data: {train: train.csv, test: test.csv, validation: {rows: 6}}
+models: {bert: {source: ./bert}, llama: {source: ./llama}}
+training: {epochs: 3, batch_size: 4, max_length: 100}
+methods:
+  full: {model: bert}
+  last-k: {model: bert, k: 1}
+  lora: {model: bert, r: 4}
+  p-tuning: {model: llama, virtual_tokens: 3}
+  qlora-text: {model: llama, decode: {max_new_tokens: 3}}
+seeds: [3]
+compute: {device: cpu, dtype: float32, threads: 1}
+"""
+# Tells of each word of a phase; dies at the one that is asked for.
+PROGRAM = """
+import json, os, sys
+from tarazu.record.progress import Silent
+from tarazu.study import run_study
+import sitecustomize
+
+plan = json.loads(os.environ["TARAZU_FAULT"])
+heard = {}
+
+class Deadly(Silent):
+    def progress(self, index, progress):
+        heard[progress.phase] = heard.get(progress.phase, 0) + 1
+        if plan.get("dry"):
+            with open(plan["log"], "a") as log:
+                log.write(f"phase\\t{progress.phase}\\t{heard[progress.phase]}\\n")
+        elif (progress.phase, heard[progress.phase]) == (plan.get("phase"), plan.get("at")):
+            with open(plan["log"], "a") as log:
+                log.write("died\\n")
+            sitecustomize.die(plan["whom"])
+
+asked = json.loads(sys.argv[1])
+run_study(asked["study"], out=asked["out"], only=asked["only"], overrides=asked["overrides"],
+          checkpoint_every=0, listener=Deadly())
+"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A study and what is made of it.
+
+    Attributes:
+        name: For people.
+        study: Its file.
+        only: Entries.
+        overrides: As ``--set``.
+    """
+
+    name: str
+    study: str
+    only: Sequence[str]
+    overrides: Sequence[str] = ()
+
+
+TINY_STUDIES = (
+    Asked("full, last-k, lora, p-tuning, qlora-text", "study.yaml", ()),
+    Asked("tuning of lora", "study.yaml", ("lora",), ("tuning.trials=3",)),
+    Asked("tuning of last-k", "study.yaml", ("last-k",), ("tuning.trials=3",)),
+)
+
+
+@dataclass
+class Found:
+    """What came of all stories.
+
+    Attributes:
+        kills: By kind, where and whom.
+        stories: Studies that ended.
+        wrong: What differed, or ended otherwise than by a kill.
+        cut: Files that were cut short.
+    """
+
+    kills: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    stories: int = 0
+    wrong: list[str] = field(default_factory=list)
+    cut: int = 0
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """Return everything that a study came to but times: bytes of files, records without clocks."""
+    found: dict[str, Any] = {}
+    for file in sorted((folder / "runs").rglob("*")):
+        name = file.relative_to(folder).as_posix()
+        if file.name == "record.json":
+            record = json.loads(file.read_text())
+            for clock in ("measured", "finished"):
+                del record[clock]
+            found[name] = record
+        elif file.is_file():
+            found[name] = file.read_bytes()
+    return found
+
+
+class Place:
+    """A folder with a study, in which commands are given and killed.
+
+    Args:
+        folder: Where the study's file is.
+        cache: Folder of the tool's cache, beside the one that stories use: models are there.
+    """
+
+    def __init__(self, folder: Path, cache: Path | None = None) -> None:
+        self.folder = folder
+        self._cache = cache
+        self._whole: dict[str, dict[str, Any]] = {}
+        self._points: dict[str, Counter[tuple[str, str]]] = {}
+        self._seconds: dict[str, float] = {}
+
+    def whole(self, asked: Asked) -> dict[str, Any]:
+        """Return what an unkilled study ends with; it is run once, and what it does is noted."""
+        if asked.name not in self._whole:
+            out, log = self.folder / "whole", self.folder / "log"
+            start = time.monotonic()
+            process = self.give(asked, out, {"dry": True})
+            assert process.wait() == 0, f"{asked.name} does not end"
+            self._seconds[asked.name] = time.monotonic() - start
+            points: Counter[tuple[str, str]] = Counter()
+            for line in log.read_text().splitlines():
+                role, place, number = line.split("\t")
+                points[role, place] = max(points[role, place], int(number))
+            self._points[asked.name] = points
+            self._whole[asked.name] = contents(out)
+            self.clear(out)
+        return self._whole[asked.name]
+
+    def give(self, asked: Asked, out: Path, plan: Mapping[str, Any]) -> subprocess.Popen[bytes]:
+        """Give the command."""
+        (self.folder / "log").unlink(missing_ok=True)
+        cache = self._cache or self.folder / "cache"
+        roots = [str(out), str(self.folder / "cache"), str(self.folder / "user")]
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, (str(HOOKS), os.environ.get("PYTHONPATH", "")))
+            ),
+            "TARAZU_CACHE": str(cache),
+            "TARAZU_LEDGER": str(self.folder / "user" / "ledger.jsonl"),
+            "TARAZU_FAULT": json.dumps({"roots": roots, "log": str(self.folder / "log"), **plan}),
+        }
+        words = {
+            "study": asked.study,
+            "out": str(out),
+            "only": list(asked.only) or None,
+            "overrides": list(asked.overrides),
+        }
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, json.dumps(words)],
+            cwd=self.folder,
+            env=environment,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=(self.folder / "said").open("wb"),
+        )
+
+    def plan(self, asked: Asked, dice: random.Random) -> dict[str, Any]:
+        """Draw how the next command dies."""
+        self.whole(asked)
+        points = self._points[asked.name]
+        kind, whom = dice.choice(KINDS), dice.choice(WHOM)
+        if kind == "time":
+            return {
+                "kind": kind,
+                "whom": whom,
+                "after": dice.random() ** 2 * self._seconds[asked.name],
+            }
+        if kind == "phase":
+            phase = dice.choice([name for name in PHASES if ("phase", name) in points])
+            at = _early(points["phase", phase], dice)
+            return {"kind": kind, "whom": whom, "phase": phase, "at": at}
+        role, place = dice.choice(sorted(key for key in points if key[0] != "phase"))
+        at = _early(points[role, place], dice)
+        return {"kind": kind, "whom": whom, "role": role, "place": place, "at": at}
+
+    def kill(self, process: subprocess.Popen[bytes], plan: Mapping[str, Any]) -> int:
+        """Wait for the command's end, which may be brought about here; return its exit code."""
+        if plan["kind"] == "time":
+            try:
+                return process.wait(timeout=plan["after"])
+            except subprocess.TimeoutExpired:
+                if plan["whom"] == "study":
+                    process.kill()
+                else:
+                    os.killpg(process.pid, signal.SIGKILL)
+        return process.wait(timeout=600)
+
+    def cut(self, out: Path, since: float, dice: random.Random) -> int:
+        """Cut files short that were written since and not synced; return how many."""
+        synced = set()
+        for line in (self.folder / "log").read_text().splitlines():
+            if line.startswith("synced"):
+                synced.add(tuple(line.split("\t")[1:]))
+        count = 0
+        for root in (out, self.folder / "cache", self.folder / "user"):
+            for file in sorted(root.rglob("*")):
+                found = file.lstat()
+                if not file.is_file() or file.is_symlink() or found.st_mtime < since:
+                    continue
+                if found.st_size and (str(found.st_ino), str(found.st_mtime_ns)) not in synced:
+                    os.truncate(file, dice.randrange(found.st_size))
+                    count += 1
+        return count
+
+    def clear(self, out: Path) -> None:
+        """Remove an output folder, and what is left of it in the cache and the ledger."""
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.rmtree(self.folder / "user", ignore_errors=True)
+        if self._cache is None:
+            shutil.rmtree(self.folder / "cache", ignore_errors=True)
+
+    def said(self) -> str:
+        """Return the last that the command said."""
+        return (self.folder / "said").read_text(errors="replace")[-1500:]
+
+
+def tell_story(place: Place, asked: Asked, most: int, dice: random.Random, found: Found) -> None:
+    """Kill one study, at most so many times, and compare what it ends with."""
+    whole, out = place.whole(asked), place.folder / "out"
+    kills = 0
+    while True:
+        plan = place.plan(asked, dice) if kills < most else {"kind": "none"}
+        since = time.time()
+        code = place.kill(place.give(asked, out, plan), plan)
+        if code != -signal.SIGKILL:
+            break
+        kills += 1
+        where = plan.get("place") or plan.get("phase") or "any"
+        found.kills[plan["kind"], where, plan["whom"]] += 1
+        if plan["whom"] == "power":
+            found.cut += place.cut(out, since, dice)
+    if code != 0:
+        found.wrong.append(f"{asked.name}: {plan}: exit code {code}: {place.said()}")
+    else:
+        ended = contents(out)
+        names = sorted(whole.keys() | ended.keys())
+        different = [name for name in names if whole.get(name) != ended.get(name)]
+        found.wrong += [f"{asked.name}: {name} differs after {kills} kills" for name in different]
+        found.stories += 1
+    place.clear(out)
+
+
+def _early(last: int, dice: random.Random) -> int:
+    """Draw a number up to the last one, small ones more often: what is left gets less."""
+    return 1 + int(last * dice.random() ** 2)
+
+
+def make_tiny(folder: Path) -> Place:
+    """Write tiny models, made-up items and their study."""
+    from tarazu.testing.tiny import nli_items, tiny_model, write_nli
+
+    tiny_model(folder / "bert", "bert")
+    tiny_model(folder / "llama", "llama")
+    write_nli(folder / "train.csv", nli_items(22, seed=1))
+    write_nli(folder / "test.csv", nli_items(6, seed=2))
+    (folder / "study.yaml").write_text(TINY)
+    return Place(folder)
+
+
+def feed(count: int, seed: int, folder: Path, studies: Sequence[Asked] = TINY_STUDIES) -> Found:
+    """Kill tiny studies until so many kills are made.
+
+    Args:
+        count: Kills.
+        seed: Of what is drawn.
+        folder: An empty one.
+        studies: Which, in turn.
+    """
+    place, dice, found = make_tiny(folder), random.Random(seed), Found()
+    turns = _for_ever(studies)
+    while (left := count - found.kills.total()) > 0 and len(found.wrong) < 5:
+        tell_story(place, next(turns), min(left, dice.randint(3, 15)), dice, found)
+        print(
+            f"{found.kills.total()} kills, {found.stories} studies, {len(found.wrong)} wrong",
+            flush=True,
+        )
+    return found
+
+
+def _for_ever(studies: Sequence[Asked]) -> Iterator[Asked]:
+    while True:
+        yield from studies
+
+
+def table(found: Found) -> str:
+    """Return the kills as a Markdown table."""
+    lines = ["| kill at | " + " | ".join(WHOM) + " |", "|---|" + "---:|" * len(WHOM)]
+    for kind, where in sorted({(kind, where) for kind, where, _ in found.kills}):
+        cells = [str(found.kills[kind, where, whom]) for whom in WHOM]
+        lines.append(f"| {kind}: {where} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def write_report(file: Path, found: Found, seconds: float, command: str) -> None:
+    """Write what was found, with machine, date and command."""
+    from importlib.metadata import version
+
+    info = Path("/proc/cpuinfo")
+    names = [
+        line.partition(":")[2].strip()
+        for line in (info.read_text().splitlines() if info.exists() else [])
+        if line.startswith("model name")
+    ]
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft"))
+    text = (
+        f"# Killed studies\n\n{found.kills.total()} kills of {found.stories} studies: "
+        f"{len(found.wrong)} differences in what they ended with, and no step by hand. What the "
+        f"kinds of kills are stands in `tests/faults/kills.py`; {found.cut} files were cut short "
+        f"where the power failed.\n\n{table(found)}\n"
+        f"`{command}` ({datetime.now(UTC):%Y-%m-%d}, {seconds / 60:.0f} min; "
+        f"{names[0] if names else platform.machine()}, {len(os.sched_getaffinity(0))} cores, "
+        f"{platform.system()}; Python {platform.python_version()}, {libraries}).\n"
+    )
+    file.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Kill as many as are asked for; exit with 1 when anything differed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--report", type=Path)
+    args = parser.parse_args()
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        found = feed(args.count, args.seed, Path(folder))
+    print(table(found))
+    for one in found.wrong:
+        print(one)
+    if args.report is not None:
+        command = f"python tests/faults/kills.py --count {args.count} --seed {args.seed}"
+        write_report(args.report, found, time.monotonic() - start, command)
+    sys.exit(bool(found.wrong))
+
+
+if __name__ == "__main__":
+    main()

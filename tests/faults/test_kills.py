@@ -1,0 +1,113 @@
+"""Thirty kills of tiny studies; `make faults` makes two hundred and writes what it found."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def kills() -> ModuleType:
+    file = Path(__file__).with_name("kills.py")
+    spec = importlib.util.spec_from_file_location("kills", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["kills"] = module  # where its dataclasses look themselves up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_killed_again_and_again_studies_end_with_the_same_bytes(
+    kills: ModuleType, tmp_path: Path
+) -> None:
+    found = kills.feed(30, 7, tmp_path)
+    assert found.wrong == []
+    assert found.kills.total() == 30
+    assert found.stories >= 3
+    assert {kind for kind, _, _ in found.kills} == set(kills.KINDS)
+    assert {whom for _, _, whom in found.kills} == set(kills.WHOM)
+
+
+class Told:
+    """Stands for a place whose studies end as they are told to."""
+
+    def __init__(self, folder: Path, codes: list[int], ended: dict[str, Any]) -> None:
+        self.folder, self.codes, self.ended = folder, codes, ended
+
+    def whole(self, asked: Any) -> dict[str, Any]:
+        return {"runs/a/record.json": {"f1": 1}}
+
+    def plan(self, asked: Any, dice: random.Random) -> dict[str, Any]:
+        return {"kind": "point", "whom": "study", "place": "records"}
+
+    def give(self, asked: Any, out: Path, plan: Any) -> None:
+        return None
+
+    def kill(self, process: None, plan: Any) -> int:
+        return self.codes.pop(0)
+
+    def said(self) -> str:
+        return "Traceback"
+
+    def clear(self, out: Path) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("codes", "ended", "wrong"),
+    [
+        ([-9, -9, 0], {"runs/a/record.json": {"f1": 1}}, []),
+        ([-9, 0], {"runs/a/record.json": {"f1": 2}}, ["differs after 1 kills"]),
+        ([-9, 0], {}, ["differs after 1 kills"]),
+        ([0], {"runs/a/record.json": {"f1": 1}, "runs/b/x": b""}, ["runs/b/x differs"]),
+        ([-9, 1], {}, ["exit code 1: Traceback"]),
+        ([-11], {}, ["exit code -11"]),
+    ],
+)
+def test_what_is_wrong_is_found(
+    kills: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    codes: list[int],
+    ended: dict[str, Any],
+    wrong: list[str],
+) -> None:
+    monkeypatch.setattr(kills, "contents", lambda folder: ended)
+    found = kills.Found()
+    dead = codes.count(-9)
+    kills.tell_story(
+        Told(tmp_path, codes, ended), kills.TINY_STUDIES[0], 5, random.Random(0), found
+    )
+    assert found.kills.total() == dead
+    assert len(found.wrong) == len(wrong)
+    for one, said in zip(found.wrong, wrong, strict=True):
+        assert said in one
+
+
+def test_where_the_power_fails_what_was_not_synced_is_cut(
+    kills: ModuleType, tmp_path: Path
+) -> None:
+    place = kills.Place(tmp_path)
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("synced", "changed since", "never"):
+        (out / name).write_bytes(b"x" * 100)
+    lines = []
+    for name in ("synced", "changed since"):
+        found = (out / name).stat()
+        lines.append(f"synced\t{found.st_ino}\t{found.st_mtime_ns - (name != 'synced')}\n")
+    (tmp_path / "log").write_text("".join(lines))
+    assert place.cut(out, 0.0, random.Random(0)) == 2
+    assert (out / "synced").stat().st_size == 100
+    assert (out / "changed since").stat().st_size < 100
+    assert (out / "never").stat().st_size < 100
+    assert place.cut(out, (out / "never").stat().st_mtime + 10, random.Random(0)) == 0
