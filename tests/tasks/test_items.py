@@ -139,6 +139,10 @@ def test_one_class_cannot_be_trained_on_but_tested() -> None:
     items, notes = items_from_rows(multinli.TASK, rows, "x")
     assert len(items) == 2
     assert notes == ["x: 2 rows all with the label 'neutral'"]
+    # One row cannot have two.
+    items, notes = items_from_rows(multinli.TASK, rows[:1], "x", training=True)
+    assert len(items) == 1
+    assert notes == ["x: 1 row all with the label 'neutral'"]
 
 
 def test_groups_are_short_and_equal_for_equal_texts() -> None:
