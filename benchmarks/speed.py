@@ -191,14 +191,14 @@ def run_works(
     threads = len(os.sched_getaffinity(0))
     rows: list[Row] = []
     for work in works:
-        asked = [name for name in work.peers if name in peers]
-        if not asked:
+        chosen = [name for name in work.peers if name in peers]
+        if not chosen:
             continue
         count = pairs or work.pairs
         seeds = list(work.seeds) if work.kind in ("seeds", "study") else list(range(count))
         with tempfile.TemporaryDirectory() as folder:
             runner = Runner(prepare(work, seeds, threads, Path(folder)), threads)
-            for name in asked:
+            for name in chosen:
                 peer = PEERS[name]
                 rows.append(measure(work, peer, runner, count, work_dir, find_python, asked))
                 everything = merge(out / "speed.json", rows[-1:])
