@@ -22,6 +22,7 @@ from tarazu.data.item import Item, Prediction
 from tarazu.methods._method import Demonstrations, FitContext, Method, Variant
 from tarazu.models.count import count_parameters
 from tarazu.models.fast import switches
+from tarazu.models.fast.memory import keep_memory
 from tarazu.models.frozen import split_trunk
 from tarazu.models.info import ModelInfo
 from tarazu.models.learner import Learner
@@ -173,6 +174,8 @@ def answer_variant(request: Request, variant: Variant, *, tell: Tell) -> Work:
 
 def _prepare(request: Request) -> None:
     torch.set_num_threads(request.spec.threads)
+    if request.spec.device == "cpu" and switches().kept_memory:
+        keep_memory()
     seed_everything(request.spec.seed)
 
 

@@ -22,6 +22,8 @@ class Fast:
             CPU.
         dropout: Masks from 16 random bits per number, on the CPU.
         low_rank: One pass for an adapter's update, on the CPU.
+        kept_memory: Memory that training frees is not given back to the system, in a run of its own
+            on the CPU.
         last_layer: The last layer is computed only where its states are read.
         norm: Root-mean-square normalisation in few steps, on the CPU in fp32.
         packed: Prompts are scored side by side in one row, each with all its continuations.
@@ -37,6 +39,7 @@ class Fast:
     attention: bool = True
     dropout: bool = True
     low_rank: bool = True
+    kept_memory: bool = True
     last_layer: bool = True
     norm: bool = True
     packed: bool = True
