@@ -22,7 +22,7 @@ from tarazu.data.item import Item, Prediction
 from tarazu.methods._method import Demonstrations, FitContext, Method, Variant
 from tarazu.models.count import count_parameters
 from tarazu.models.fast import switches
-from tarazu.models.fast.memory import keep_memory
+from tarazu.models.fast.memory import give_memory_back, keep_memory
 from tarazu.models.frozen import split_trunk
 from tarazu.models.info import ModelInfo
 from tarazu.models.learner import Learner
@@ -251,6 +251,8 @@ class _Neural:
         if self.method.trains:
             self._split_trunk(learner, work)
             self._train(learner, asking, work)
+            if self.request.stage == "final":  # the peak of answering is of what answers
+                give_memory_back()
         work.predictions = self._answer_all(
             learner, asking, "main" if not self.method.variants else "adapter"
         )

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tarazu.models.fast.memory import give_memory_back
 from tarazu.record.record import Phase
 
 _STATUS = Path("/proc/self/status")
@@ -43,7 +42,6 @@ class Meters:
 
     A phase may stand within another (validation within training). The peak is the process's, so it
     is noted for the outer phase before it is reset for the inner one, and the other way round.
-    What the outer phase has freed the process may still hold: an inner phase's peak counts it.
     """
 
     def __init__(self) -> None:
@@ -61,8 +59,6 @@ class Meters:
             The phase, whose `tokens` the caller sets.
         """
         phase = self.phases.setdefault(name, Phase())
-        if not self._running:
-            give_memory_back()
         self._note_peak()
         self._running.append(phase)
         start = time.perf_counter()

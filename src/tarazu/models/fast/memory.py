@@ -1,4 +1,4 @@
-"""Memory that a run frees stays with its process until the phase ends.
+"""Memory that a run frees stays with its process.
 
 glibc gives large blocks back to the system as soon as they are free, and an update frees gradients
 and activations by the gigabyte: the next one has every page of them made and cleared anew. The
