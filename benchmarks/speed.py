@@ -202,9 +202,19 @@ def run_works(
                 peer = PEERS[name]
                 rows.append(measure(work, peer, runner, count, work_dir, find_python, asked))
                 everything = merge(out / "speed.json", rows[-1:])
-                command = shlex.join(["python", "benchmarks/speed.py", *sys.argv[1:]])
+                command = shlex.join(["python", "benchmarks/speed.py", *_what(sys.argv[1:])])
                 write_table(everything, out / "speed.md", command)
     return rows
+
+
+def _what(words: Sequence[str]) -> list[str]:
+    """Return the words of a command without those that say where its files lie."""
+    where = ("--work-dir", "--out")
+    return [
+        word
+        for word, before in zip(words, ["", *words], strict=False)
+        if word.partition("=")[0] not in where and before not in where
+    ]
 
 
 def parse_arguments() -> argparse.Namespace:

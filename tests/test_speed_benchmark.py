@@ -186,6 +186,11 @@ def test_table_shows_ratios_both_sides_and_reasons() -> None:
     assert "not run: no / pip x" in cells[3]
 
 
+def test_the_command_in_the_results_names_no_folder(bench: SimpleNamespace) -> None:
+    words = ["--works", "a", "b", "--work-dir", "/x", "--out=/y", "--pairs", "2", "--out", "z"]
+    assert bench.speed._what(words) == ["--works", "a", "b", "--pairs", "2"]
+
+
 def test_newer_rows_take_the_place_of_older_ones(tmp_path: Path) -> None:
     file = tmp_path / "speed.json"
     results.merge(file, [row(2.0, "llamafactory"), row(2.0)])
