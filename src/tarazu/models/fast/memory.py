@@ -14,7 +14,7 @@ from typing import Any
 
 # From <malloc.h>.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_BLOCK = 1 << 30  # larger ones come from the system and go back to it
+_BLOCK = 1 << 28  # larger ones come from the system and go back: kept, they leave holes as large
 _ALL = (1 << 31) - 1  # the largest int: the heap is never cut back by itself
 
 
