@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -23,6 +22,7 @@ from tarazu.record.store import Store
 from tarazu.report.progress_view import ProgressView
 from tarazu.signals import Stopped, breakable, deferred, interrupted, interruptible, shielded
 from tarazu.study import run_study
+from tarazu.testing.folders import contents
 from tarazu.testing.tiny import nli_items, tiny_model, write_nli
 from tarazu.training import checkpoint
 from tarazu.work import Request, Work, perform
@@ -101,19 +101,6 @@ class Sends(Silent):
         if index == LORA and (progress.phase, progress.done) == self.where:
             for _ in range(self.times):
                 os.kill(os.getpid(), self.number)
-
-
-def contents(folder: Path) -> dict[str, Any]:
-    """Return everything that a study came to but times."""
-    found: dict[str, Any] = {}
-    for file in sorted((folder / "runs").rglob("*")):
-        name = file.relative_to(folder).as_posix()
-        if file.name == "record.json":
-            record = json.loads(file.read_text())
-            found[name] = {k: v for k, v in record.items() if k not in ("measured", "finished")}
-        elif file.is_file():
-            found[name] = file.read_bytes()
-    return found
 
 
 def checkpoints(folder: Path) -> list[int]:

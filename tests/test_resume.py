@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tarazu.testing.folders import contents
 from tarazu.testing.tiny import nli_items, tiny_model, write_nli
 
 STUDY = """
@@ -72,21 +71,6 @@ def run(place: Path, out: str, entries: str, *overrides: str, die_after: int = 0
         env=environment,
         check=False,
     ).returncode
-
-
-def contents(folder: Path) -> dict[str, Any]:
-    """Return everything that a study came to but times: bytes of files, records without clocks."""
-    found: dict[str, Any] = {}
-    for file in sorted((folder / "runs").rglob("*")):
-        name = file.relative_to(folder).as_posix()
-        if file.name == "record.json":
-            record = json.loads(file.read_text())
-            for clock in ("measured", "finished"):
-                del record[clock]
-            found[name] = record
-        elif file.is_file():
-            found[name] = file.read_bytes()
-    return found
 
 
 @pytest.mark.slow

@@ -36,6 +36,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tarazu.testing.folders import contents
+
 HOOKS = Path(__file__).parent / "hooks"
 ROOT = Path(__file__).parents[2]
 WHOM = ("study", "all", "power")
@@ -124,21 +126,6 @@ class Found:
     stories: int = 0
     wrong: list[str] = field(default_factory=list)
     cut: int = 0
-
-
-def contents(folder: Path) -> dict[str, Any]:
-    """Return everything that a study came to but times: bytes of files, records without clocks."""
-    found: dict[str, Any] = {}
-    for file in sorted((folder / "runs").rglob("*")):
-        name = file.relative_to(folder).as_posix()
-        if file.name == "record.json":
-            record = json.loads(file.read_text())
-            for clock in ("measured", "finished"):
-                del record[clock]
-            found[name] = record
-        elif file.is_file():
-            found[name] = file.read_bytes()
-    return found
 
 
 class Place:

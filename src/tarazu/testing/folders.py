@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tarazu.data.item import Item, Prediction
 from tarazu.record.key import sha256_rows
@@ -88,3 +90,18 @@ def answer(item: Item, skill: float, seed: str) -> Prediction:
     return Prediction(
         item.id, said, said, split="test", metrics={"accuracy": float(said == item.gold[0])}
     )
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """Return everything that a study came to but times: bytes of files, records without clocks."""
+    found: dict[str, Any] = {}
+    for file in sorted((folder / "runs").rglob("*")):
+        name = file.relative_to(folder).as_posix()
+        if file.name == "record.json":
+            record = json.loads(file.read_text())
+            for clock in ("measured", "finished"):
+                del record[clock]
+            found[name] = record
+        elif file.is_file():
+            found[name] = file.read_bytes()
+    return found

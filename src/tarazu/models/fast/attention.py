@@ -171,6 +171,13 @@ def attend(
     return result
 
 
+def attend_autocast(query: Tensor, key: Tensor, value: Tensor, **how: Any) -> Tensor:
+    """Do what `attend` does in the precision that autocast asks for, if it is on."""
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else value.dtype
+    with torch.autocast("cpu", enabled=False):
+        return attend(query.to(dtype), key.to(dtype), value.to(dtype), **how)
+
+
 def attention(
     module: Any,
     query: Tensor,
@@ -189,17 +196,9 @@ def attention(
     if attention_mask is not None:  # a static cache shows more keys than the mask
         key, value = key[:, :, : attention_mask.shape[-1]], value[:, :, : attention_mask.shape[-1]]
     causal = bool(causal) and 1 < queries <= keys
-    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else value.dtype
-    with torch.autocast("cpu", enabled=False):
-        result = attend(
-            query.to(dtype),
-            key.to(dtype),
-            value.to(dtype),
-            mask=attention_mask,
-            scale=scale,
-            causal=causal,
-            dropout=dropout,
-        )
+    result = attend_autocast(
+        query, key, value, mask=attention_mask, scale=scale, causal=causal, dropout=dropout
+    )
     return result, None
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tarazu.models.fast.attention import NAME, attend
+from tarazu.models.fast.attention import NAME, attend_autocast
 from tarazu.models.fast.rotary import HALVES, turn
 from tarazu.models.info import ModelInfo
 
@@ -83,18 +83,9 @@ def _attended(
         mask = mask.expand(len(read), -1, -1, -1).gather(2, rows)
     dropout = dropout if module.training else 0.0
     if module.config._attn_implementation == NAME:
-        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else value.dtype
-        query, key, value = (one.to(dtype) for one in states)
-        with torch.autocast("cpu", enabled=False):
-            result = attend(
-                query,
-                key,
-                value,
-                mask=mask,
-                scale=module.scaling,
-                causal=False,
-                dropout=dropout,
-            )
+        result = attend_autocast(
+            query, key, value, mask=mask, scale=module.scaling, causal=False, dropout=dropout
+        )
         return result.flatten(2)
     together = functional.scaled_dot_product_attention(
         query, key, value, mask, dropout, scale=module.scaling, enable_gqa=True
