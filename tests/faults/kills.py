@@ -1,6 +1,6 @@
 """Kill studies again and again; what they end with must be what an unkilled one ends with.
 
-    python tests/faults/kills.py --count 200 --report docs/results/faults.md
+    python tests/faults/kills.py --forked 200 --count 40 --demo 20 --report docs/results/faults.md
 
 A *story* is one output folder: the same command is given until the study has ended, and is killed
 on its way. A kill comes at
@@ -14,6 +14,10 @@ It takes the study's own process, or all of them, or the power: then every file 
 and not synced since the command was given is cut short, as a file system may leave it.
 
 In the end all files of all runs are compared byte by byte, records without their clocks.
+
+Commands of ``--forked`` kills are forks of a Python that has made its imports (`ready.py`), which
+takes a fifth of the time; those of ``--count`` are as users give them, and so are those of
+``--demo``, of a cut of the embedded study with its real models.
 """
 
 from __future__ import annotations
@@ -34,12 +38,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from ready import Ready
 
 from tarazu.testing.folders import contents
 
 HOOKS = Path(__file__).parent / "hooks"
 ROOT = Path(__file__).parents[2]
+# Pythons with this environment have the hooks.
+HOOKED = {
+    "PYTHONPATH": os.pathsep.join(filter(None, (str(HOOKS), os.environ.get("PYTHONPATH", ""))))
+}
+# What is fetched once, below the cache.
+FETCHED = ("wheels", "gguf")
 WHOM = ("study", "all", "power")
 PHASES = ("train", "validate", "evaluate")
 KINDS = ("point", "phase", "time")
@@ -70,20 +82,32 @@ import sitecustomize
 plan = json.loads(os.environ["TARAZU_FAULT"])
 heard = {}
 
+def say(line):
+    with open(plan["log"], "a") as log:
+        log.write(line + "\\n")
+
 class Deadly(Silent):
+    def planned(self, runs):
+        self.runs = runs
+        say("at\\tno run")
+
+    def started(self, index):
+        say(f"at\\t{self.runs[index].entry}, {self.runs[index].stage}")
+
+    def finished(self, index, record):
+        say("at\\tno run")
+
     def progress(self, index, progress):
         heard[progress.phase] = heard.get(progress.phase, 0) + 1
         if plan.get("dry"):
-            with open(plan["log"], "a") as log:
-                log.write(f"phase\\t{progress.phase}\\t{heard[progress.phase]}\\n")
+            say(f"phase\\t{progress.phase}\\t{heard[progress.phase]}")
         elif (progress.phase, heard[progress.phase]) == (plan.get("phase"), plan.get("at")):
-            with open(plan["log"], "a") as log:
-                log.write("died\\n")
+            say("died")
             sitecustomize.die(plan["whom"])
 
 asked = json.loads(sys.argv[1])
 run_study(asked["study"], out=asked["out"], only=asked["only"], overrides=asked["overrides"],
-          checkpoint_every=0, listener=Deadly())
+          checkpoint_every=asked["checkpoint_every"], listener=Deadly())
 """
 
 
@@ -96,18 +120,37 @@ class Asked:
         study: Its file.
         only: Entries.
         overrides: As ``--set``.
+        checkpoint_every: Minutes; 0 is after every update.
     """
 
     name: str
     study: str
     only: Sequence[str]
     overrides: Sequence[str] = ()
+    checkpoint_every: float = 0.0
 
 
+DEMO = Asked(
+    "the embedded study: full, last-k, lora, p-tuning, qlora-text",
+    str(ROOT / "studies" / "demo.yaml"),
+    ("full", "last-k", "lora", "p-tuning", "qlora-text"),
+    (
+        "data.sample={train: 48, test: 8}",
+        "data.validation={from: train, rows: 8}",
+        "methods.qlora-text.decode.max_new_tokens=4",
+    ),
+    checkpoint_every=1 / 60,
+)
 TINY_STUDIES = (
     Asked("full, last-k, lora, p-tuning, qlora-text", "study.yaml", ()),
     Asked("tuning of lora", "study.yaml", ("lora",), ("tuning.trials=3",)),
+    # By itself a method is killed in all places, and not only in what is left by then.
+    Asked("qlora-text", "study.yaml", ("qlora-text",)),
+    Asked("p-tuning", "study.yaml", ("p-tuning",)),
     Asked("tuning of last-k", "study.yaml", ("last-k",), ("tuning.trials=3",)),
+    Asked("full", "study.yaml", ("full",)),
+    Asked("lora", "study.yaml", ("lora",)),
+    Asked("last-k", "study.yaml", ("last-k",)),
 )
 
 
@@ -117,15 +160,29 @@ class Found:
 
     Attributes:
         kills: By kind, where and whom.
+        runs: By study and what it was making.
         stories: Studies that ended.
         wrong: What differed, or ended otherwise than by a kill.
         cut: Files that were cut short.
     """
 
     kills: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    runs: Counter[tuple[str, str]] = field(default_factory=Counter)
     stories: int = 0
     wrong: list[str] = field(default_factory=list)
     cut: int = 0
+
+
+class Command(Protocol):
+    """A study on its way."""
+
+    pid: int
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return its exit code."""
+
+    def kill(self) -> None:
+        """Kill the process that leads it."""
 
 
 class Place:
@@ -133,12 +190,12 @@ class Place:
 
     Args:
         folder: Where the study's file is.
-        cache: Folder of the tool's cache, beside the one that stories use: models are there.
+        ready: Gives commands to a Python that has made its imports; without, each makes its own.
     """
 
-    def __init__(self, folder: Path, cache: Path | None = None) -> None:
+    def __init__(self, folder: Path, ready: Ready | None = None) -> None:
         self.folder = folder
-        self._cache = cache
+        self._ready = ready
         self._whole: dict[str, dict[str, Any]] = {}
         self._points: dict[str, Counter[tuple[str, str]]] = {}
         self._seconds: dict[str, float] = {}
@@ -153,24 +210,21 @@ class Place:
             self._seconds[asked.name] = time.monotonic() - start
             points: Counter[tuple[str, str]] = Counter()
             for line in log.read_text().splitlines():
-                role, place, number = line.split("\t")
-                points[role, place] = max(points[role, place], int(number))
+                if not line.startswith("at\t"):
+                    role, place, number = line.split("\t")
+                    points[role, place] = max(points[role, place], int(number))
             self._points[asked.name] = points
             self._whole[asked.name] = contents(out)
             self.clear(out)
         return self._whole[asked.name]
 
-    def give(self, asked: Asked, out: Path, plan: Mapping[str, Any]) -> subprocess.Popen[bytes]:
+    def give(self, asked: Asked, out: Path, plan: Mapping[str, Any]) -> Command:
         """Give the command."""
         (self.folder / "log").unlink(missing_ok=True)
-        cache = self._cache or self.folder / "cache"
         roots = [str(out), str(self.folder / "cache"), str(self.folder / "user")]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(
-                filter(None, (str(HOOKS), os.environ.get("PYTHONPATH", "")))
-            ),
-            "TARAZU_CACHE": str(cache),
+        variables = {
+            **HOOKED,
+            "TARAZU_CACHE": str(self.folder / "cache"),
             "TARAZU_LEDGER": str(self.folder / "user" / "ledger.jsonl"),
             "TARAZU_FAULT": json.dumps({"roots": roots, "log": str(self.folder / "log"), **plan}),
         }
@@ -179,11 +233,14 @@ class Place:
             "out": str(out),
             "only": list(asked.only) or None,
             "overrides": list(asked.overrides),
+            "checkpoint_every": asked.checkpoint_every,
         }
+        if self._ready is not None:
+            return self._ready.give(PROGRAM, [json.dumps(words)], self.folder, variables)
         return subprocess.Popen(
             [sys.executable, "-c", PROGRAM, json.dumps(words)],
             cwd=self.folder,
-            env=environment,
+            env={**os.environ, **variables},
             start_new_session=True,
             stdout=subprocess.DEVNULL,
             stderr=(self.folder / "said").open("wb"),
@@ -208,7 +265,7 @@ class Place:
         at = _early(points[role, place], dice)
         return {"kind": kind, "whom": whom, "role": role, "place": place, "at": at}
 
-    def kill(self, process: subprocess.Popen[bytes], plan: Mapping[str, Any]) -> int:
+    def kill(self, process: Command, plan: Mapping[str, Any]) -> int:
         """Wait for the command's end, which may be brought about here; return its exit code."""
         if plan["kind"] == "time":
             try:
@@ -237,12 +294,19 @@ class Place:
                     count += 1
         return count
 
+    def died_in(self) -> str:
+        """Return the entry and the stage of the run that the last command was making."""
+        lines = (self.folder / "log").read_text().splitlines()
+        at = [line.partition("\t")[2] for line in lines if line.startswith("at\t")]
+        return at[-1] if at else "no run"
+
     def clear(self, out: Path) -> None:
         """Remove an output folder, and what is left of it in the cache and the ledger."""
         shutil.rmtree(out, ignore_errors=True)
         shutil.rmtree(self.folder / "user", ignore_errors=True)
-        if self._cache is None:
-            shutil.rmtree(self.folder / "cache", ignore_errors=True)
+        for one in (self.folder / "cache").glob("*"):
+            if one.name not in FETCHED:
+                shutil.rmtree(one)
 
     def said(self) -> str:
         """Return the last that the command said."""
@@ -262,6 +326,7 @@ def tell_story(place: Place, asked: Asked, most: int, dice: random.Random, found
         kills += 1
         where = plan.get("place") or plan.get("phase") or "any"
         found.kills[plan["kind"], where, plan["whom"]] += 1
+        found.runs[asked.name, place.died_in()] += 1
         if plan["whom"] == "power":
             found.cut += place.cut(out, since, dice)
     if code != 0:
@@ -280,36 +345,38 @@ def _early(last: int, dice: random.Random) -> int:
     return 1 + int(last * dice.random() ** 2)
 
 
-def make_tiny(folder: Path) -> Place:
+def make_tiny(folder: Path) -> None:
     """Write tiny models, made-up items and their study."""
     from tarazu.testing.tiny import nli_items, tiny_model, write_nli
 
+    folder.mkdir(exist_ok=True)
     tiny_model(folder / "bert", "bert")
     tiny_model(folder / "llama", "llama")
     write_nli(folder / "train.csv", nli_items(22, seed=1))
     write_nli(folder / "test.csv", nli_items(6, seed=2))
     (folder / "study.yaml").write_text(TINY)
-    return Place(folder)
 
 
-def feed(count: int, seed: int, folder: Path, studies: Sequence[Asked] = TINY_STUDIES) -> Found:
-    """Kill tiny studies until so many kills are made.
+def feed(
+    place: Place, count: int, seed: int, found: Found, studies: Sequence[Asked] = TINY_STUDIES
+) -> None:
+    """Kill studies until so many kills are made.
 
     Args:
+        place: Where.
         count: Kills.
         seed: Of what is drawn.
-        folder: An empty one.
+        found: What came of it is added here.
         studies: Which, in turn.
     """
-    place, dice, found = make_tiny(folder), random.Random(seed), Found()
+    dice, before = random.Random(seed), found.kills.total()
     turns = _for_ever(studies)
-    while (left := count - found.kills.total()) > 0 and len(found.wrong) < 5:
-        tell_story(place, next(turns), min(left, dice.randint(3, 15)), dice, found)
+    while (left := count - found.kills.total() + before) > 0 and len(found.wrong) < 5:
+        tell_story(place, next(turns), min(left, dice.randint(3, 9)), dice, found)
         print(
             f"{found.kills.total()} kills, {found.stories} studies, {len(found.wrong)} wrong",
             flush=True,
         )
-    return found
 
 
 def _for_ever(studies: Sequence[Asked]) -> Iterator[Asked]:
@@ -323,6 +390,9 @@ def table(found: Found) -> str:
     for kind, where in sorted({(kind, where) for kind, where, _ in found.kills}):
         cells = [str(found.kills[kind, where, whom]) for whom in WHOM]
         lines.append(f"| {kind}: {where} | {' | '.join(cells)} |")
+    lines += ["", "| study | while it made | kills |", "|---|---|---:|"]
+    for (study, run), count in sorted(found.runs.items()):
+        lines.append(f"| {study} | {run} | {count} |")
     return "\n".join(lines) + "\n"
 
 
@@ -354,18 +424,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--count", type=int, default=40, help="kills of tiny studies")
+    parser.add_argument("--forked", type=int, default=200, help="the same, of forked commands")
+    parser.add_argument("--demo", type=int, default=20, help="kills of the embedded study")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--report", type=Path)
     args = parser.parse_args()
-    start = time.monotonic()
+    start, found = time.monotonic(), Found()
     with tempfile.TemporaryDirectory() as folder:
-        found = feed(args.count, args.seed, Path(folder))
+        make_tiny(tiny := Path(folder) / "tiny")
+        with Ready(HOOKED) as ready:
+            feed(Place(tiny, ready), args.forked, args.seed, found)
+        feed(Place(tiny), args.count, args.seed + 1, found)
+        (demo := Path(folder) / "demo").mkdir()
+        feed(Place(demo), args.demo, args.seed, found, [DEMO])
     print(table(found))
     for one in found.wrong:
         print(one)
     if args.report is not None:
-        command = f"python tests/faults/kills.py --count {args.count} --seed {args.seed}"
+        given = sys.argv[1:]
+        if "--report" in given:
+            del given[(at := given.index("--report")) : at + 2]
+        command = " ".join(["python tests/faults/kills.py", *given])
         write_report(args.report, found, time.monotonic() - start, command)
     sys.exit(bool(found.wrong))
 

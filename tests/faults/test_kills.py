@@ -1,40 +1,32 @@
-"""Ten kills of tiny studies; `make faults` makes two hundred and writes what it found."""
+"""Thirty kills of tiny studies; `make faults` makes more and writes what it found."""
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-
-@pytest.fixture(scope="module")
-def kills() -> ModuleType:
-    file = Path(__file__).with_name("kills.py")
-    spec = importlib.util.spec_from_file_location("kills", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["kills"] = module  # where its dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
+sys.path.insert(0, str(Path(__file__).parent))
+import kills
+from ready import Ready
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_killed_again_and_again_studies_end_with_the_same_bytes(
-    kills: ModuleType, tmp_path: Path
-) -> None:
-    found = kills.feed(10, 7, tmp_path)
+def test_killed_again_and_again_studies_end_with_the_same_bytes(tmp_path: Path) -> None:
+    kills.make_tiny(tmp_path)
+    found = kills.Found()
+    with Ready(kills.HOOKED) as ready:
+        kills.feed(kills.Place(tmp_path, ready), 30, 7, found)
     assert found.wrong == []
-    assert found.kills.total() == 10
-    assert found.stories >= 1
-    assert len({kind for kind, _, _ in found.kills}) > 1
-    assert len({whom for _, _, whom in found.kills}) > 1
+    assert found.kills.total() == 30
+    assert found.stories >= 4
+    assert {"qlora-text", "tuning of lora"} <= {study for study, _ in found.runs}
+    assert {kind for kind, _, _ in found.kills} == set(kills.KINDS)
+    assert {whom for _, _, whom in found.kills} == set(kills.WHOM)
 
 
 class Told:
@@ -55,6 +47,9 @@ class Told:
     def kill(self, process: None, plan: Any) -> int:
         return self.codes.pop(0)
 
+    def died_in(self) -> str:
+        return "lora, final"
+
     def said(self) -> str:
         return "Traceback"
 
@@ -74,7 +69,6 @@ class Told:
     ],
 )
 def test_what_is_wrong_is_found(
-    kills: ModuleType,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     codes: list[int],
@@ -93,9 +87,7 @@ def test_what_is_wrong_is_found(
         assert said in one
 
 
-def test_where_the_power_fails_what_was_not_synced_is_cut(
-    kills: ModuleType, tmp_path: Path
-) -> None:
+def test_where_the_power_fails_what_was_not_synced_is_cut(tmp_path: Path) -> None:
     place = kills.Place(tmp_path)
     out = tmp_path / "out"
     out.mkdir()

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 
-_plan = json.loads(os.environ.get("TARAZU_FAULT", "null"))
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND
 _PLACES = (
     ("/states/", "states of a frozen trunk"),
@@ -32,7 +31,7 @@ def _place(path):
 def _role():
     process = sys.modules.get("multiprocessing.process")
     name = process.current_process().name if process is not None else "MainProcess"
-    return "run" if name.startswith("ForkServerProcess") else "study"
+    return "run" if name.startswith("Fork") else "study"  # of the server, or of the study
 
 
 def die(whom):
@@ -87,5 +86,11 @@ def _install(plan):
     sys.addaudithook(hear)
 
 
-if _plan is not None:
-    _install(_plan)
+def install_from_environment():
+    """Die as the plan says, if there is one."""
+    plan = json.loads(os.environ.get("TARAZU_FAULT", "null"))
+    if plan is not None:
+        _install(plan)
+
+
+install_from_environment()
