@@ -14,7 +14,8 @@ from tarazu.record.progress import PlannedRun, Progress
 from tarazu.record.record import RunRecord
 from tarazu.record.store import Store
 from tarazu.report.api import read_results, report_json
-from tarazu.study import StudyResult, run_study
+from tarazu.study import StudyResult, in_turn, run_study
+from tarazu.study_file import load_study
 from tarazu.testing.tiny import nli_items, qa_items, tiny_model, write_nli, write_qa
 
 STUDY = """
@@ -282,6 +283,22 @@ def test_a_second_time_only_what_failed_is_made_again(ran: Ran) -> None:
     assert [r.entry for r in again.records] == ENTRIES
     changed = {n for n, t in stamp(ran.result.folder).items() if before[n] != t}
     assert [name.partition("-s3")[0] for name in changed] == ["too-fast"]
+
+
+def test_entries_without_a_model_wait_for_none(ran: Ran) -> None:
+    entries = load_study(ran.file).entries
+    turned = in_turn(reversed(entries))
+    assert [e.id for e in turned if e.model is None] == [e.id for e in turned[:3]]
+    assert sorted(e.id for e in turned) == sorted(e.id for e in entries)
+    with_model = [e.id for e in reversed(entries) if e.model is not None]
+    assert [e.id for e in turned[3:]] == with_model  # otherwise in their order
+    heard = Heard()
+    study = ran.folder / "turned.yaml"
+    methods = "methods:\n  full: {model: bert}\n  majority: {}\n"
+    text = ran.file.read_text()
+    study.write_text(text[: text.index("methods:")] + methods + text[text.index("seeds:") :])
+    run_study(study, out=ran.folder / "turned", overrides=["training.epochs=1"], listener=heard)
+    assert [run.entry for run in heard.plan] == ["majority", "full"]
 
 
 def test_only_set_and_seeds_choose_what_is_made(ran: Ran) -> None:

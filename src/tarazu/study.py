@@ -87,7 +87,7 @@ def run_study(
         overrides: ``a.b=c`` assignments over the file.
         listener: Hears what happens.
         checkpoint_every: Minutes of training between two checkpoints, at least; more where writing
-            one takes so long that it would cost two hundredths of the time. 0: after every update.
+            one takes so long that it would cost 1.5 % of the time. 0: after every update.
         keep_stale: Keep finished runs that other package versions made, instead of setting them
             aside and making them again. Reports then say which versions made what.
 
@@ -103,7 +103,7 @@ def run_study(
         raise bad("--checkpoint-every", "must be a number of minutes, at least 0", checkpoint_every)
     listener = listener or Silent()
     study = load_study(path, overrides)
-    entries = _selected(study.entries, only)
+    entries = in_turn(_selected(study.entries, only))
     models = _fetch_models(study, entries, listener)
     _check_support(study, entries, models)
     splits = load_splits(study.spec.data, study.task, study.base)
@@ -149,6 +149,11 @@ def _selected(entries: Sequence[Entry], only: Sequence[str]) -> list[Entry]:
             )
         )
     return [e for e in entries if e.id in only or e.id.partition("@")[0] in only]
+
+
+def in_turn(entries: Iterable[Entry]) -> list[Entry]:
+    """Return entries in the order in which they run: those without a model wait for none."""
+    return sorted(entries, key=lambda entry: entry.model is not None)
 
 
 def _fetch_models(

@@ -219,12 +219,39 @@ def test_checkpoints_stand_as_far_apart_as_they_cost(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("tarazu.training.checkpoint.time.monotonic", lambda: now[0])
     checkpoints = Checkpoints(Path("unused"), "", every=60.0)
     times: Sequence[tuple[float, float, bool]] = (
-        (0.5, 59, False), (0.5, 61, True), (3.0, 149, False), (3.0, 151, True)
+        (0.5, 59, False), (0.5, 61, True), (3.0, 199, False), (3.0, 201, True)
     )  # fmt: skip
     for cost, passed, due in times:
         checkpoints._cost, checkpoints._last = cost, 0.0
         now[0] = passed
         assert checkpoints.due() is due
+
+
+def test_the_first_checkpoint_of_much_waits_for_what_it_will_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("tarazu.training.checkpoint.time.monotonic", lambda: now[0])
+    checkpoints = Checkpoints(tmp_path / "run", "", every=60.0, _last=0.0)
+    checkpoints.expect(int(1.6e9))  # 4 s
+    now[0] = 266.0
+    assert not checkpoints.due()
+    now[0] = 267.0
+    assert checkpoints.due()
+    checkpoints.save(State(1, {}, {"w": torch.ones(2)}))  # costs nothing on this clock
+    checkpoints._cost = 0.1
+    checkpoints.expect(int(1.6e9))  # what was measured counts
+    now[0] = 330.0
+    assert checkpoints.due()
+
+
+def test_training_tells_what_its_checkpoints_will_hold(
+    train: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(Checkpoints, "expect", lambda self, size: told.append(size))
+    _, weights, _ = train("bert", "last-k", always(tmp_path / "run"))
+    assert told == [4 * sum(tensor.nbytes for tensor in weights.values())]
 
 
 def test_every_generator_goes_on_where_it_was() -> None:

@@ -290,6 +290,8 @@ class _Training:
         """Go on from the last checkpoint, if there is one."""
         if self.checkpoints is None:
             return
+        # Weights, the best ones, and two moments of each.
+        self.checkpoints.expect(4 * sum(p.nbytes for _, p in self.learner.named_trained()))
         state = self.checkpoints.latest(self.stop, self.watch.note)
         if state is None:
             return
