@@ -49,6 +49,14 @@ def test_loaded_learner_is_frozen_fp32_and_in_evaluation_mode(tiny: Tiny, kind: 
     assert {p.dtype for p in learner.parameters()} == {torch.float32}
 
 
+def test_weights_go_to_the_device_once_they_are_narrow(tiny: Tiny) -> None:
+    meta, folder = Precision("meta", "bfloat16", 1), tiny("llama")
+    learner = load_learner(folder, tiny_info(folder), "classes", 3, meta)
+    assert {(p.device.type, p.dtype) for p in learner.parameters()} == {("cpu", torch.float32)}
+    learner.settle()
+    assert {(p.device.type, p.dtype) for p in learner.parameters()} == {("meta", torch.bfloat16)}
+
+
 def test_every_weight_of_an_encoder_comes_from_the_file(tiny: Tiny) -> None:
     torch.manual_seed(1)
     one = load_learner(tiny("bert"), tiny_info(tiny("bert")), "text", 0, CPU)

@@ -215,18 +215,22 @@ class Learner(nn.Module):
         return None if self.prompt is not None or below or lowest == 0 else blocks[lowest:]
 
     def settle(self) -> None:
-        """Store trained parameters in fp32 and frozen ones in the compute dtype.
+        """Store trained parameters in fp32 and frozen ones in the compute dtype, on the device.
 
         fp32 master weights under autocast keep small updates (trap T20) and let fp16 gradients be
         unscaled (trap T27). Quantised weights stay as they are.
         """
         if self.precision is None:
             return
+        quantised = False
         for parameter in self.parameters():
+            quantised |= hasattr(parameter, "quant_state")
             if not parameter.is_floating_point() or hasattr(parameter, "quant_state"):
                 continue
             dtype = torch.float32 if parameter.requires_grad else self.precision.torch_dtype
             parameter.data = parameter.data.to(dtype)
+        if not quantised:  # those are loaded where they are used
+            self.to(self.precision.device)
 
     def named_trained(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Yield every trained parameter with its name, tied ones once."""

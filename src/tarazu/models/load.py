@@ -105,7 +105,8 @@ def load_learner(
         four_bit: Hold the base in NF4 with double quantisation (Dettmers et al. 2023, QLoRA).
 
     Returns:
-        A learner in evaluation mode with everything frozen.
+        A learner in evaluation mode with everything frozen. Unless in NF4 it is on the CPU and in
+        fp32 until `Learner.settle`: whole in fp32 it may not fit on a card.
     """
     options: dict[str, Any] = {"dtype": torch.float32}
     if four_bit:
@@ -128,10 +129,8 @@ def load_learner(
         _keep_layout(body)
     learner = Learner(body, info, make_head(info, reading, classes), precision)
     learner.requires_grad_(False)
-    if learner.head is not None:
+    if four_bit and learner.head is not None:  # all else goes there when it is `settle`d
         learner.head.to(precision.device)
-    if not four_bit:
-        learner.to(precision.device)
     if precision.device == "cpu":
         _make_fast(learner)
     if switches().last_layer:
