@@ -7,13 +7,14 @@ STUDY ?= studies/demo.yaml
 KILLS ?= 200
 FUZZ ?= 100000
 
-.PHONY: demo test test-real faults fuzz bench bench-quick check format clean help
+.PHONY: demo test test-real faults fuzz bench bench-quick supply-chain check format clean help
 
 help:
 	@echo "make demo     compare ten ways on the embedded corpus, and show the table"
 	@echo "make test     unit tests"
 	@echo "make check    format, lint, strict types, import rules"
-	@echo "make faults   kill tiny studies 200 times (KILLS=30: fewer) and compare what they end with"
+	@echo "make supply-chain   what is installed (out/sbom.json), and what is known against it"
+	@echo "make faults   kill studies 260 times (KILLS=30: fewer tiny ones) and compare what they end with"
 	@echo "make fuzz     read 100,000 bent files (FUZZ=1000: fewer): accepted or refused, nothing else"
 	@echo "make bench    tarazu and its peers on the same work, pair by pair (hours)"
 	@echo "make bench-quick   a part of it, under 15 minutes once the peers are installed"
@@ -35,7 +36,7 @@ test-real: $(VENV)/installed
 	$(BIN)/python -m pytest -q -m real
 
 faults: $(VENV)/installed
-	$(BIN)/python tests/faults/kills.py --count $(KILLS) --report docs/results/faults.md
+	$(BIN)/python tests/faults/kills.py --forked $(KILLS) --report docs/results/faults.md
 
 fuzz: $(VENV)/installed
 	$(BIN)/python tests/fuzz/feed.py --count $(FUZZ) --report docs/results/fuzz.md
@@ -44,10 +45,23 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/tuning.py
 
 bench-quick: $(VENV)/installed
 	$(BIN)/python benchmarks/startup.py --out out/bench-quick
 	$(BIN)/python benchmarks/speed.py --quick --out out/bench-quick
+
+# Tools of their own environment: what is listed and audited is tarazu's.
+supply-chain: $(VENV)/installed
+	test -d out/supply-chain || $(PYTHON) -m venv out/supply-chain
+	out/supply-chain/bin/pip install --quiet --requirement tools/supply-chain.txt
+	out/supply-chain/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-file out/sbom.json $(BIN)/python
+	rm -f out/audit.json
+	out/supply-chain/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip \
+	  --progress-spinner off --format json --output out/audit.json || test -s out/audit.json
+	$(BIN)/python tools/audit.py out/audit.json
 
 check: $(VENV)/installed
 	$(BIN)/ruff format --check .
