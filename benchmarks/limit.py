@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from side_by_side.ours import Clock, _run_of
+from side_by_side.ours import Clock, run_of
 from side_by_side.prepare import prepare
 from side_by_side.results import machine
 from side_by_side.works import ROOT, WORKS, Work
@@ -113,7 +113,7 @@ def measure(work: Work, threads: int) -> dict[str, Any]:
         study = load_study(prepared.folder / "study.yaml")
         splits = load_splits(study.spec.data, study.task, study.base)
         job = {"entry": next(iter(work.entries)), "seeds": [0]}
-        spec, place, info = _run_of(study, splits, job)
+        spec, place, info = run_of(study, splits, job)
         mine = Splits(splits.train, prepared.held_out[:1], {})
         request = Request(spec, place, info, mine, Path(folder), show_text=False, stage="trial")
         perform(request, tell=Clock())  # warms up

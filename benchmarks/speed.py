@@ -50,7 +50,7 @@ def key_of(work: Work, peer: Peer, settings: Mapping[str, Settings], threads: in
         peer.name,
         {name: dict(one.options) for name, one in settings.items()},
         threads,
-        machine(),
+        machine(work.device),
         environment("cpu", "", threads).packages,
         code_hash(),
     ]
@@ -145,9 +145,9 @@ def measure(
         )
     except (Unavailable, CannotInstall) as error:
         _say(f"{work.name} against {peer.name}: not run: {error}")
-        return missing_row(work, peer.name, str(error), machine()) | {"asked": asked}
+        return missing_row(work, peer.name, str(error), machine(work.device)) | {"asked": asked}
     must_be_same_work(work, pairs)
-    return row_of(work, peer.name, pairs, tried, machine()) | {"asked": asked}
+    return row_of(work, peer.name, pairs, tried, machine(work.device)) | {"asked": asked}
 
 
 def must_be_same_work(work: Work, pairs: Sequence[Pair]) -> None:
@@ -241,7 +241,11 @@ def main() -> None:
     args = parse_arguments()
     works, peers, pairs = [WORKS[name] for name in args.works], args.peers, args.pairs
     if args.quick:
-        works = [replace(one, examples=QUICK[one.name]) for one in works if one.name in QUICK]
+        works = [
+            replace(one, examples=QUICK[one.name][0], held_out=QUICK[one.name][1])
+            for one in works
+            if one.name in QUICK
+        ]
         peers, pairs = [name for name in peers if name in QUICK_PEERS], pairs or 2
     sizes = {"examples": args.examples, "held_out": args.held_out}
     given = {name: value for name, value in sizes.items() if value is not None}

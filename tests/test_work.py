@@ -16,11 +16,13 @@ from tarazu import catalog
 from tarazu.data.item import Item
 from tarazu.models.learner import Learner
 from tarazu.models.trained import FILE
+from tarazu.readings import chat
 from tarazu.record.progress import Progress
 from tarazu.record.spec import DataSpec, ModelSpec, RunSpec, Setting
 from tarazu.splits import Splits
 from tarazu.testing.tiny import TinyKind, nli_items, tiny_info, tiny_model
 from tarazu.training import loop
+from tarazu.training.meter import Meters
 from tarazu.work import Request, Work, perform, seed_everything
 
 TRAINING = {
@@ -302,6 +304,32 @@ def test_t15_without_validation_nothing_else_is_taken_in_its_place(make: Make) -
     work = do(make("full", "bert", splits, epochs=2))
     assert [(e.validation_loss, e.metrics) for e in work.epochs] == [(None, {})] * 2
     assert work.selected_epoch == 2
+
+
+def test_the_process_of_chat_templates_starts_before_answering_is_timed(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat.end_worker()
+    phases: list[str] = []
+    started: list[tuple[str, ...]] = []
+
+    class Noted(chat._Worker):
+        def __init__(self) -> None:
+            started.append(tuple(phases))
+            super().__init__()
+
+    real = Meters.phase
+
+    def phase(meters: Meters, name: str) -> Any:
+        phases.append(name)
+        return real(meters, name)
+
+    monkeypatch.setattr(chat, "_Worker", Noted)
+    monkeypatch.setattr(Meters, "phase", phase)
+    do(make("zero-shot", "llama-chat"))
+    assert "evaluate" in phases
+    assert len(started) == 1
+    assert not {"evaluate", "tokenise"} & set(started[0])
 
 
 def as_trial(request: Request, share: float = 1.0) -> Request:

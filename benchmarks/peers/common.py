@@ -7,6 +7,7 @@ Only torch and transformers are needed, no line of tarazu. All texts come in tok
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import resource
 import sys
@@ -26,7 +27,7 @@ def read_job() -> dict[str, Any]:
     """Read the job and set the threads."""
     import torch
 
-    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    job: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     torch.set_num_threads(job["threads"])
     return job
 
@@ -49,17 +50,27 @@ def finish(**result: Any) -> None:
 
 
 def make_clock() -> Any:
-    """Return a callback that takes the seconds from the begin of training to its last update."""
+    """Return a callback that takes the seconds from the begin of training to its last update.
+
+    A card is waited for: what was only asked of it is not done.
+    """
+    import torch
     from transformers import TrainerCallback
 
     class Clock(TrainerCallback):
         start = last = cpu_start = cpu_last = 0.0
-        updates = 0
+        updates = accelerator_bytes = 0
 
         def on_train_begin(self, *_: Any, **__: Any) -> None:
+            if torch.cuda.is_initialized():
+                gc.collect()  # the warm-up's model
+                torch.cuda.empty_cache()
+                torch.cuda.reset_peak_memory_stats()
             self.start, self.cpu_start = time.perf_counter(), time.process_time()
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
+            if torch.cuda.is_initialized():
+                torch.cuda.synchronize()
             self.last, self.cpu_last = time.perf_counter(), time.process_time()
             self.updates += 1
 
@@ -67,16 +78,21 @@ def make_clock() -> Any:
             return {
                 "seconds": self.last - self.start,
                 "cpu_seconds": self.cpu_last - self.cpu_start,
+                "accelerator_bytes": self.accelerator_bytes,
                 "updates": self.updates,
             }
+
+        def on_train_end(self, *_: Any, **__: Any) -> None:
+            if torch.cuda.is_initialized():
+                self.accelerator_bytes = torch.cuda.max_memory_allocated()
 
     return Clock()
 
 
-def autocast(bf16: bool) -> Any:
+def autocast(model: Any, bf16: bool) -> Any:
     import torch
 
-    return torch.autocast("cpu", torch.bfloat16) if bf16 else nullcontext()
+    return torch.autocast(model.device.type, torch.bfloat16) if bf16 else nullcontext()
 
 
 def pad(rows: list[list[int]], fill: int, *, left: bool = False) -> Any:
@@ -107,9 +123,10 @@ def classify(model: Any, rows: list[Row], bf16: bool, pad_id: int) -> tuple[floa
         }
         if "token_type_ids" in some[0]:
             inputs["token_type_ids"] = pad([row["token_type_ids"] for row in some], 0)
-        with torch.no_grad(), autocast(bf16):
+        with torch.no_grad(), autocast(model, bf16):
+            inputs = {name: rows.to(model.device) for name, rows in inputs.items()}
             logits = model(**inputs).logits.float()
-        gold = torch.tensor([row["labels"] for row in some])
+        gold = torch.tensor([row["labels"] for row in some]).to(model.device)
         total += float(torch.nn.functional.cross_entropy(logits, gold, reduction="sum"))
         for row, best in zip(some, logits.argmax(dim=-1).tolist(), strict=True):
             answers[row["id"]] = best
@@ -124,10 +141,12 @@ def answer_loss(model: Any, rows: list[Row], bf16: bool, pad_id: int) -> float:
     total, terms = 0.0, 0
     for indices in batches(rows):
         ids = [rows[i]["input_ids"] for i in indices]
-        labels = pad([rows[i]["labels"] for i in indices], -100)[:, 1:]
-        mask = pad([[1] * len(row) for row in ids], 0)
-        with torch.no_grad(), autocast(bf16):
-            logits = model(input_ids=pad(ids, pad_id), attention_mask=mask).logits[:, :-1]
+        labels = pad([rows[i]["labels"] for i in indices], -100)[:, 1:].to(model.device)
+        mask = pad([[1] * len(row) for row in ids], 0).to(model.device)
+        with torch.no_grad(), autocast(model, bf16):
+            logits = model(input_ids=pad(ids, pad_id).to(model.device), attention_mask=mask).logits[
+                :, :-1
+            ]
         counted = labels >= 0
         chosen = logits[counted].float()
         total += float(torch.nn.functional.cross_entropy(chosen, labels[counted], reduction="sum"))
@@ -144,9 +163,9 @@ def generate(model: Any, rows: list[Row], bf16: bool, tokenizer: Any, room: int)
     answers = {}
     for indices in batches(rows, "prompt_ids"):
         prompts = [rows[i]["prompt_ids"] for i in indices]
-        ids = pad(prompts, tokenizer.pad_token_id, left=True)
-        mask = pad([[1] * len(row) for row in prompts], 0, left=True)
-        with torch.no_grad(), autocast(bf16):
+        ids = pad(prompts, tokenizer.pad_token_id, left=True).to(model.device)
+        mask = pad([[1] * len(row) for row in prompts], 0, left=True).to(model.device)
+        with torch.no_grad(), autocast(model, bf16):
             made = model.generate(
                 input_ids=ids,
                 attention_mask=mask,
@@ -167,9 +186,9 @@ def choose(model: Any, rows: list[Row], bf16: bool, pad_id: int) -> tuple[float,
     total, answers = 0.0, {}
     for indices in batches(rows, "prompt_ids"):
         some = [rows[i] for i in indices]
-        ids = pad([row["prompt_ids"] for row in some], pad_id, left=True)
-        mask = pad([[1] * len(row["prompt_ids"]) for row in some], 0, left=True)
-        with torch.no_grad(), autocast(bf16):
+        ids = pad([row["prompt_ids"] for row in some], pad_id, left=True).to(model.device)
+        mask = pad([[1] * len(row["prompt_ids"]) for row in some], 0, left=True).to(model.device)
+        with torch.no_grad(), autocast(model, bf16):
             scores = _score(model, ids, mask, some[0]["choice_ids"])
         for column, row in enumerate(some):
             answers[row["id"]] = int(scores[:, column].argmax())
@@ -191,13 +210,13 @@ def _score(model: Any, ids: Any, mask: Any, words: list[list[int]]) -> Any:
     )
     scores = []
     for word in words:
-        tokens = torch.tensor(word).expand(len(ids), -1)
+        tokens = torch.tensor(word).to(ids.device).expand(len(ids), -1)
         logits = prompt.logits
         if len(word) > 1:
             rest = model(
                 input_ids=tokens[:, :-1],
                 attention_mask=torch.cat([mask, torch.ones_like(tokens[:, :-1])], dim=1),
-                position_ids=positions[:, -1:] + torch.arange(1, len(word)),
+                position_ids=positions[:, -1:] + torch.arange(1, len(word)).to(ids.device),
                 past_key_values=copy.deepcopy(prompt.past_key_values),
             )
             logits = torch.cat([logits, rest.logits], dim=1)

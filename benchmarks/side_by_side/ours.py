@@ -8,6 +8,7 @@ what tarazu may do in phases of its own besides (a cache, say) is added to it.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import math
@@ -68,6 +69,7 @@ class Clock(Silent):
     def __call__(self, progress: Progress) -> None:
         """Note the begin of training, or an update."""
         if progress.phase == "train":
+            _wait()
             self.last = (time.perf_counter(), time.process_time())
             self.updates = progress.done
             if not progress.total:  # the first one of a run
@@ -86,8 +88,26 @@ class Clock(Silent):
         if record.status != "done":
             raise SystemExit(f"{record.entry}, seed {record.seed}: {record.error}")
         if record.epochs:
-            self.seconds += self.stop()[0] + besides(record.measured)
+            # Of the whole phase: what a cache writes after the last update is in it.
+            self.seconds += record.measured["train"].seconds + besides(record.measured)
         self.records.append(record)
+
+
+def _wait() -> None:
+    """Wait for a card that is in use: what was only asked of it is not done."""
+    import torch
+
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def free_card() -> None:
+    """Let go of the warm-up's model on a card that is in use."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def besides(phases: dict[str, Phase]) -> float:
@@ -104,7 +124,7 @@ def perform_one(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
     warm_data = study.spec.data.model_copy(update={"train": "warm.jsonl"})
     warm = load_splits(warm_data, study.task, study.base).train
     (held_out,) = splits.tests.values()
-    spec, folder, info = _run_of(study, splits, job)
+    spec, folder, info = run_of(study, splits, job)
 
     def request(train: Sequence[Item], asked: Sequence[Item]) -> Request:
         # A trial: trained, answering its validation items, nothing saved, as with the peers.
@@ -113,6 +133,7 @@ def perform_one(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
 
     scoring = job["kind"] == "score"
     perform(request(splits.train if scoring else warm, warm), tell=Clock())
+    free_card()
     clock = Clock()
     work = perform(request(splits.train, held_out), tell=clock)
     common = {
@@ -131,10 +152,12 @@ def perform_one(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
         "cpu_seconds": cpu_seconds,
         "examples": spec.settings["epochs"].value * len(splits.train),
         "loss": work.epochs[-1].validation_loss,
+        "accelerator_bytes": work.phases["train"].allocated,
     }
 
 
-def _run_of(study: Study, splits: Splits, job: dict[str, Any]) -> tuple[RunSpec, Path, Any]:
+def run_of(study: Study, splits: Splits, job: dict[str, Any]) -> tuple[RunSpec, Path, Any]:
+    """Return the run that a job names, with its model's folder and description."""
     (entry,) = (entry for entry in study.entries if entry.id == job["entry"])
     assert entry.model is not None
     model = fetch(study.spec.models[entry.model], entry.model, base=study.base, note=print)

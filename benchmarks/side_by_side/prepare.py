@@ -152,7 +152,7 @@ def _study(work: Work, seeds: Sequence[int], threads: int) -> dict[str, Any]:
         "training": dict(work.training),
         "methods": {name: dict(entry) for name, entry in work.entries.items()},
         "seeds": list(seeds),
-        "compute": {"threads": threads},
+        "compute": {"threads": threads, "device": work.device},
         "report": {"text": "redacted"},
     }
 
@@ -215,6 +215,7 @@ def write_tokens(prepared: Prepared, spec: RunSpec) -> dict[str, Any]:
         "max_new_tokens": prepared.task.max_answer_tokens,
         "seed": spec.seed,
         "threads": spec.threads,
+        "device": spec.device,
         "folder": str(folder),
     }
 

@@ -20,15 +20,21 @@ from tarazu.record.disk import write_synced
 Row = dict[str, Any]
 
 
-def machine() -> str:
-    """Describe the processor and memory, without names of the machine."""
+def machine(device: str = "cpu") -> str:
+    """Describe processor, memory and the card that is used, without names of the machine."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     processor = names[0] if names else platform.processor() or platform.machine()
     memory = psutil.virtual_memory().total / 2**30
     threads = len(os.sched_getaffinity(0))
-    return f"{processor}, {threads} cores used, {memory:.0f} GiB, {platform.system()}"
+    card = ""
+    if device == "cuda":
+        import torch
+
+        found = torch.cuda.get_device_properties(0)
+        card = f"{found.name}, {found.total_memory / 2**30:.0f} GiB; "
+    return f"{card}{processor}, {threads} cores used, {memory:.0f} GiB, {platform.system()}"
 
 
 def row_of(
@@ -91,6 +97,7 @@ def _summary(sides: Sequence[Side]) -> dict[str, Any]:
             for entry in sides[0].score
         },
         "peak_bytes": max(side.peak_bytes for side in sides),
+        "accelerator_bytes": max(side.accelerator_bytes for side in sides),
         "settings": sides[0].settings,
     }
 

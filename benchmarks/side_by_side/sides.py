@@ -60,7 +60,7 @@ class Runner:
         answer, process_seconds = self._call([sys.executable, str(OURS)], job, ours=True)
         if work.kind == "study":
             answer["seconds"] = process_seconds  # as of the peers' scripts
-        made = environment("cpu", "", self.threads)
+        made = environment(work.device, "", self.threads)
         return _side(answer, process_seconds, versions=made.packages)
 
     def theirs(self, peer: Peer, settings: Settings, name: str, python: Path, index: int) -> Side:
@@ -142,6 +142,7 @@ def _side(
         "loss",
         "score",
         "peak_bytes",
+        "accelerator_bytes",
         "settings",
     )
     given = {name: answer[name] for name in names if answer.get(name) is not None}
@@ -166,5 +167,6 @@ def _sum(sides: list[tuple[str, Side]]) -> Side:
         loss=statistics.fmean(losses) if losses else None,
         score={entry: statistics.fmean(values) for entry, values in scores.items()},
         peak_bytes=max(side.peak_bytes for _, side in sides),
+        accelerator_bytes=max(side.accelerator_bytes for _, side in sides),
         versions=first.versions,
     )

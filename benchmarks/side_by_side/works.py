@@ -67,7 +67,8 @@ class Work:
         validation: Validation rows; None takes the held-out items.
         pairs: Pairs unless the command line says otherwise.
         models: Models of the study, by name; None takes those of ``studies/nli-small.yaml``.
-        source: Data other than `SOURCES`, for tests.
+        source: Data other than `SOURCES`.
+        device: ``cpu`` or ``cuda``, of both sides.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Work:
     pairs: int = 5
     models: Mapping[str, Any] | None = None
     source: Mapping[str, str] | None = None
+    device: str = "cpu"
 
     @property
     def batch_size(self) -> int:
@@ -251,8 +253,9 @@ WORKS = {
         ),
     )
 }
-# The works of `make bench-quick` and their examples: under a quarter of an hour on two cores.
-QUICK = {"lora-squad": 24, "lora-nli-encoder": 640, "zero-shot-nli": 96}
+# The works of `make bench-quick`, their examples and held-out items: under a quarter of an hour on
+# two cores.
+QUICK = {"lora-squad": (24, 8), "lora-nli-encoder": (640, 100), "zero-shot-nli": (96, 0)}
 QUICK_PEERS = ("trainer-tuned", "lm-eval")
 
 
@@ -271,6 +274,7 @@ class Side:
             negative log-probability of the right label.
         score: Accuracy or F1 on the held-out items; by entry for a study.
         peak_bytes: Largest resident memory of a process.
+        accelerator_bytes: Largest memory that tensors had on an accelerator; 0 without one.
         settings: Name of the settings that were used.
         versions: Of the packages that computed.
     """
@@ -283,5 +287,6 @@ class Side:
     loss: float | None = None
     score: Mapping[str, float] = field(default_factory=dict)
     peak_bytes: int = 0
+    accelerator_bytes: int = 0
     settings: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)

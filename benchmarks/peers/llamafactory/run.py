@@ -89,7 +89,7 @@ def train(job: dict[str, Any], rows: list[Row], tokenizer: Any, folder: Path, ep
             "train_sampling_strategy": "group_by_length" if peer.get("grouped") else "random",
             "disable_gradient_checkpointing": not peer.get("gradient_checkpointing", False),
             "bf16": peer["bf16"],
-            "use_cpu": True,
+            "use_cpu": job["device"] == "cpu",
             "seed": job["seed"],
             "save_strategy": "no",
             "logging_steps": 1000,
@@ -118,7 +118,7 @@ def main() -> None:
         bf16 = job["peer"]["bf16"]
         base = AutoModelForCausalLM.from_pretrained(
             job["model"], dtype=torch.bfloat16 if bf16 else torch.float32
-        )
+        ).to(job["device"])
         model = PeftModel.from_pretrained(base, str(folder / "train" / "out"))
         loss, answers = judge(model, job, tokenizer, bf16)
     finish(

@@ -39,12 +39,16 @@ def load(job: dict[str, Any]) -> Any:
             job["model"], num_labels=job["labels"], dtype=torch.float32
         )
     if not job["method"].startswith("qlora"):
-        return AutoModelForCausalLM.from_pretrained(job["model"], dtype=torch.float32)
+        # Whole in fp32 it may not fit; an adapter over a base in bf16 is in fp32 all the same.
+        narrow = job["peer"].get("frozen_bf16") and job["method"] == "lora"
+        return AutoModelForCausalLM.from_pretrained(
+            job["model"], dtype=torch.bfloat16 if narrow else torch.float32
+        )
     bf16 = job["peer"]["bf16"]
     model = AutoModelForCausalLM.from_pretrained(
         job["model"],
         dtype=torch.bfloat16 if bf16 else torch.float32,
-        device_map={"": "cpu"},
+        device_map={"": job["device"]},
         quantization_config=BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
@@ -139,7 +143,7 @@ def train(model: Any, rows: list[Row], job: dict[str, Any], tokenizer: Any, epoc
                 train_sampling_strategy="group_by_length" if peer.get("grouped") else "random",
                 bf16=peer["bf16"],
                 torch_compile=peer.get("compile", False),
-                use_cpu=True,
+                use_cpu=job["device"] == "cpu",
                 save_strategy="no",
                 report_to="none",
                 disable_tqdm=True,
@@ -171,7 +175,7 @@ def run_training(job: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
 
 def run_prompting(job: dict[str, Any], tokenizer: Any) -> dict[str, Any]:
     dtype = torch.bfloat16 if job["peer"]["bf16"] else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=dtype)
+    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=dtype).to(job["device"])
     rows = rows_of(job, "held-out")
     start, cpu_start = time.perf_counter(), time.process_time()
     loss, answers = choose(model, rows, False, tokenizer.pad_token_id)

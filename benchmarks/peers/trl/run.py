@@ -51,7 +51,7 @@ def train(job: dict[str, Any], part: str, tokenizer: Any) -> tuple[Any, Any, int
                 train_sampling_strategy="group_by_length" if peer.get("grouped") else "random",
                 bf16=peer["bf16"],
                 gradient_checkpointing=peer.get("gradient_checkpointing", False),
-                use_cpu=True,
+                use_cpu=job["device"] == "cpu",
                 save_strategy="no",
                 report_to="none",
                 disable_tqdm=True,
