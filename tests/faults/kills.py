@@ -164,6 +164,7 @@ class Found:
         stories: Studies that ended.
         wrong: What differed, or ended otherwise than by a kill.
         cut: Files that were cut short.
+        in_training: Kills that left a checkpoint to go on from.
     """
 
     kills: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -171,6 +172,7 @@ class Found:
     stories: int = 0
     wrong: list[str] = field(default_factory=list)
     cut: int = 0
+    in_training: int = 0
 
 
 class Command(Protocol):
@@ -258,10 +260,13 @@ class Place:
                 "after": dice.random() ** 2 * self._seconds[asked.name],
             }
         if kind == "phase":
-            phase = dice.choice([name for name in PHASES if ("phase", name) in points])
-            at = _early(points["phase", phase], dice)
+            # Most of the state that can be lost is a training's, anywhere in it.
+            phases = [name for name in (*PHASES, "train", "train") if ("phase", name) in points]
+            phase = dice.choice(phases)
+            at = dice.randint(1, points["phase", phase])
             return {"kind": kind, "whom": whom, "phase": phase, "at": at}
-        role, place = dice.choice(sorted(key for key in points if key[0] != "phase"))
+        role = dice.choice(sorted({role for role, _ in points} - {"phase"}))
+        role, place = dice.choice(sorted(key for key in points if key[0] == role))
         at = _early(points[role, place], dice)
         return {"kind": kind, "whom": whom, "role": role, "place": place, "at": at}
 
@@ -280,7 +285,7 @@ class Place:
     def cut(self, out: Path, since: float, dice: random.Random) -> int:
         """Cut files short that were written since and not synced; return how many."""
         synced = set()
-        for line in (self.folder / "log").read_text().splitlines():
+        for line in self._log():
             if line.startswith("synced"):
                 synced.add(tuple(line.split("\t")[1:]))
         count = 0
@@ -296,9 +301,18 @@ class Place:
 
     def died_in(self) -> str:
         """Return the entry and the stage of the run that the last command was making."""
-        lines = (self.folder / "log").read_text().splitlines()
-        at = [line.partition("\t")[2] for line in lines if line.startswith("at\t")]
+        at = [line.partition("\t")[2] for line in self._log() if line.startswith("at\t")]
         return at[-1] if at else "no run"
+
+    def goes_on(self, out: Path) -> bool:
+        """Say whether there is a checkpoint that a training can go on from."""
+        roots = (out, self.folder / "cache")
+        return any(True for root in roots for _ in root.rglob("[0-9]*/state.json"))
+
+    def _log(self) -> list[str]:
+        """Return what the last command noted; nothing when it died before."""
+        file = self.folder / "log"
+        return file.read_text().splitlines() if file.exists() else []
 
     def clear(self, out: Path) -> None:
         """Remove an output folder, and what is left of it in the cache and the ledger."""
@@ -329,6 +343,7 @@ def tell_story(place: Place, asked: Asked, most: int, dice: random.Random, found
         found.runs[asked.name, place.died_in()] += 1
         if plan["whom"] == "power":
             found.cut += place.cut(out, since, dice)
+        found.in_training += place.goes_on(out)
     if code != 0:
         found.wrong.append(f"{asked.name}: {plan}: exit code {code}: {place.said()}")
     else:
@@ -411,7 +426,8 @@ def write_report(file: Path, found: Found, seconds: float, command: str) -> None
         f"# Killed studies\n\n{found.kills.total()} kills of {found.stories} studies: "
         f"{len(found.wrong)} differences in what they ended with, and no step by hand. What the "
         f"kinds of kills are stands in `tests/faults/kills.py`; {found.cut} files were cut short "
-        f"where the power failed.\n\n{table(found)}\n"
+        f"where the power failed. {found.in_training} kills left a checkpoint to go on from.\n\n"
+        f"{table(found)}\n"
         f"`{command}` ({datetime.now(UTC):%Y-%m-%d}, {seconds / 60:.0f} min; "
         f"{names[0] if names else platform.machine()}, {len(os.sched_getaffinity(0))} cores, "
         f"{platform.system()}; Python {platform.python_version()}, {libraries}).\n"

@@ -24,6 +24,7 @@ def test_killed_again_and_again_studies_end_with_the_same_bytes(tmp_path: Path) 
     assert found.wrong == []
     assert found.kills.total() == 30
     assert found.stories >= 4
+    assert found.in_training >= 6
     assert {"qlora-text", "tuning of lora"} <= {study for study, _ in found.runs}
     assert {kind for kind, _, _ in found.kills} == set(kills.KINDS)
     assert {whom for _, _, whom in found.kills} == set(kills.WHOM)
@@ -46,6 +47,9 @@ class Told:
 
     def kill(self, process: None, plan: Any) -> int:
         return self.codes.pop(0)
+
+    def goes_on(self, out: Path) -> bool:
+        return True
 
     def died_in(self) -> str:
         return "lora, final"
@@ -98,6 +102,7 @@ def test_where_the_power_fails_what_was_not_synced_is_cut(tmp_path: Path) -> Non
         found = (out / name).stat()
         lines.append(f"synced\t{found.st_ino}\t{found.st_mtime_ns - (name != 'synced')}\n")
     (tmp_path / "log").write_text("".join(lines))
+    assert not place.goes_on(out)
     assert place.cut(out, 0.0, random.Random(0)) == 2
     assert (out / "synced").stat().st_size == 100
     assert (out / "changed since").stat().st_size < 100
