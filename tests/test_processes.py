@@ -44,6 +44,16 @@ def test_the_result_comes_from_another_process() -> None:
     assert heard == [Progress("train", 1, 2)]
 
 
+def loaded(*, tell: Any) -> set[str]:
+    """Return what is imported before a run has asked for anything."""
+    return set(sys.modules)
+
+
+def test_a_process_starts_with_the_imports_that_runs_need() -> None:
+    found = in_own_process(loaded, tell=lambda progress: None)
+    assert {"torch", "transformers", "peft", "bitsandbytes", "accelerate"} <= found
+
+
 def test_a_killed_process_is_reported_as_such() -> None:
     with pytest.raises(RunFailed) as error:
         call("killed")
