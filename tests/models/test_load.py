@@ -49,6 +49,23 @@ def test_loaded_learner_is_frozen_fp32_and_in_evaluation_mode(tiny: Tiny, kind: 
     assert {p.dtype for p in learner.parameters()} == {torch.float32}
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="tells what is mapped: Linux")
+@pytest.mark.parametrize("kind", ["bert", "llama"])
+def test_weights_are_mapped_from_their_file_and_not_copied(tiny: Tiny, kind: TinyKind) -> None:
+    """What is mapped is in memory once, however many runs read it."""
+    learner = load_learner(tiny(kind), tiny_info(tiny(kind)), "text", 0, CPU)
+    learner.settle()
+    mapped = []
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        if line.endswith(f"{tiny(kind)}/model.safetensors"):
+            first, last = line.split()[0].split("-")
+            mapped.append(range(int(first, 16), int(last, 16)))
+    weights = [p for p in learner.body.parameters() if p.dim() == 2]
+    assert weights
+    for weight in weights:
+        assert any(weight.data_ptr() in part for part in mapped)
+
+
 def test_weights_go_to_the_device_once_they_are_narrow(tiny: Tiny) -> None:
     meta, folder = Precision("meta", "bfloat16", 1), tiny("llama")
     learner = load_learner(folder, tiny_info(folder), "classes", 3, meta)
