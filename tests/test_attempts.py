@@ -10,17 +10,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from tarazu import runner, work
+from tarazu import attempts, runner, work
+from tarazu.models.recompute import Recomputed
 from tarazu.processes import OutOfMemory, RunFailed, _out_of_memory, in_own_process
 from tarazu.readings._reading import Asking, Reading
 from tarazu.record.progress import Progress, Silent
 from tarazu.record.store import Store
+from tarazu.report.recorded import known_in_persian
 from tarazu.study import run_study
 from tarazu.testing.tiny import TinyKind, nli_items, write_nli
 from tarazu.training import loop
@@ -73,6 +76,21 @@ def starving(request: Request, *, tell: Any) -> Work:
     loop._update = update
     work.find_reading = lambda name: hungry(find(name))
     work._Neural._answer_all = evaluating  # type: ignore[method-assign]
+    return perform(request, tell=tell)
+
+
+def narrow(request: Request, *, tell: Any) -> Work:
+    """Train where one row at a time fits only if its activations are not kept."""
+    whole = loop._update
+
+    def update(*arguments: Any) -> float:
+        plan, learner = arguments[-1], arguments[0]._learner
+        first = learner.blocks()[0]
+        if plan.micro_batch_size != 1 or not isinstance(first.forward, Recomputed):
+            die()
+        return whole(*arguments)
+
+    loop._update = update
     return perform(request, tell=tell)
 
 
@@ -173,9 +191,15 @@ def test_what_fits_nowhere_fails_with_what_it_needs_and_the_study_goes_on(
     assert done.status == "done"
     assert failed.fault == "process"
     error = str(failed.error)
-    assert error.startswith("memory ran out in phase 'train' with 1 row at a time (its process was")
-    assert "GiB were free afterwards" in error
-    assert "micro-batches of 1 rows, not 2" in failed.events[-1].message
+    assert error.startswith(
+        "memory ran out in phase 'train' with 1 row at a time and recomputed activations: it needs "
+        "0.00 GiB beside activations (weights 0.00, gradients 0.00, optimiser 0.00); it had "
+    )
+    assert "GiB were free afterwards (its process was killed by SIGKILL" in error
+    assert known_in_persian(error)
+    assert "micro-batches of 1 rows, not 2" in failed.events[-2].message
+    assert "with activations computed again" in failed.events[-1].message
+    assert all(known_in_persian(event.message) for event in failed.events)
     assert failed.measured["lost"].seconds > 0
 
 
@@ -185,8 +209,67 @@ def test_what_cannot_even_be_loaded_is_not_tried_again(
     monkeypatch.setattr(runner, "perform", partial(hopeless, phase="load"))
     found = run_study(study / "study.yaml", out=study / "out")
     failed = found.records[0]
-    assert str(failed.error).startswith("memory ran out in phase 'load' (its process was killed")
+    error = str(failed.error)
+    needs = "0.00 GiB for its weights alone"
+    assert error.startswith(f"memory ran out in phase 'load': it needs {needs}; it had ")
+    assert known_in_persian(error)
     assert failed.events == []
+
+
+def test_activations_are_computed_again_when_one_row_does_not_fit(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = run_study(study / "study.yaml", out=study / "plain")
+    monkeypatch.setattr(runner, "perform", narrow)
+    found = run_study(study / "study.yaml", out=study / "out")
+    assert found.failed == 0
+    before, after = plain.records[0], found.records[0]
+    assert (after.key, after.spec) == (before.key, before.spec)
+    said = [event.message for event in after.events if event.kind == "memory"]
+    assert [message.split("made again with ")[1] for message in said] == [
+        "micro-batches of 4 rows, not 8; every update has the same batch",
+        "micro-batches of 2 rows, not 4; every update has the same batch",
+        "micro-batches of 1 rows, not 2; every update has the same batch",
+        "activations computed again in the backward pass, not kept; the gradients are the same, "
+        "and an update takes longer",
+    ]
+    losses = [[e.train_loss for e in record.epochs] for record in (before, after)]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.2)
+
+
+def test_a_need_that_cannot_be_told_is_left_out(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "perform", partial(hopeless, phase="load"))
+    monkeypatch.setattr(attempts, "needed", no_room)
+    failed = run_study(study / "study.yaml", out=study / "out").records[0]
+    assert "in phase 'load': it needs more than it had; it had " in str(failed.error)
+    assert known_in_persian(str(failed.error))
+
+
+def test_a_merged_model_that_answers_is_told_from_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def estimate(needed: Any, *arguments: Any, tell: Any) -> str:
+        asked.append(arguments)
+        return "much"
+
+    monkeypatch.setattr(attempts, "in_own_process", estimate)
+    request: Any = SimpleNamespace(info="a model", checkpoints=None)
+
+    def answer(request: Request, tell: Any) -> Work:
+        tell(Progress("load"))
+        raise OutOfMemory("none left")
+
+    for merged in (True, False):
+        with pytest.raises(RunFailed, match=r"it needs much; it had 0\.00 GiB"):
+            attempts.Attempts(request, lambda progress: None).make(answer, merged=merged)
+    assert asked == [(request, "load", True), (request, "load", False)]
+
+
+def no_room(*arguments: Any, tell: Any) -> None:
+    """Have no memory even to say what is needed."""
+    die()
 
 
 def test_a_limit_of_the_system_is_kept_to(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,21 @@
-"""Making a run again with smaller batches where memory ran out.
+"""Making a run again with less at a time where memory ran out.
 
-The settings of the run stay what was asked for, and so does its content key: the effective batch is
-the same, and an event tells what was used. Such a run need not be equal to the last bit.
+Fewer rows first, activations computed again only when one row does not fit: see
+`docs/design/accelerator.md`. The settings of the run stay what was asked for, and so does its
+content key: the effective batch is the same, and an event tells what was used. Such a run need not
+be equal to the last bit.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
-from tarazu.processes import OutOfMemory, RunFailed, Tell
+from tarazu.errors import BadInput
+from tarazu.needs import needed
+from tarazu.processes import OutOfMemory, RunFailed, Tell, in_own_process
 from tarazu.record.progress import Progress
 from tarazu.record.record import Event, Phase
 from tarazu.work import Request, Work
@@ -40,14 +45,15 @@ class Attempts:
         """What the lost attempts took; empty when there were none."""
         return {LOST: self.lost} if self.lost is not None else {}
 
-    def make(self, work: Callable[[Request, Tell], Work]) -> Work:
+    def make(self, work: Callable[[Request, Tell], Work], *, merged: bool = False) -> Work:
         """Do a part of the run in a process, with less and less at a time until it fits.
 
         Args:
             work: Does it.
+            merged: Whether it is a merged model that answers.
 
         Raises:
-            RunFailed: Not even one row at a time fits, or it failed for another reason.
+            RunFailed: Not even the least fits, or it failed for another reason.
         """
         while True:
             phase = ""
@@ -63,7 +69,7 @@ class Attempts:
             except OutOfMemory as error:
                 seconds = time.perf_counter() - start - (self._kept() - kept)
                 self._lose(max(seconds, 0.0))
-                self._ask_for_less(phase, error)
+                self._ask_for_less(phase, error, merged)
 
     def _kept(self) -> float:
         checkpoints = self.request.checkpoints
@@ -74,27 +80,56 @@ class Attempts:
         self.lost = self.lost or Phase()
         self.lost.seconds += seconds
 
-    def _ask_for_less(self, phase: str, error: OutOfMemory) -> None:
+    def _ask_for_less(self, phase: str, error: OutOfMemory, merged: bool) -> None:
+        told = self._less(phase)
+        if told is None:
+            raise RunFailed(self._too_much(phase, error, merged), error.details)
+        message = f"memory ran out in phase '{phase}' ({error.reason}): made again with {told}"
+        self.events.append(Event(kind=MEMORY_EVENT, message=message))
+
+    def _less(self, phase: str) -> str | None:
+        """Ask for less than before and say for what; None where there is nothing less."""
         request = self.request
-        rows = 0
-        if request.info is not None and phase == "train":
+        if request.info is None:
+            return None
+        if phase == "train":
             rows = request.micro_batch_size
-            self.request = replace(request, fewer_rows=rows // 2)
-            told = f"micro-batches of {rows // 2} rows, not {rows}; every update has the same batch"
-        elif request.info is not None and phase in ("validate", "evaluate"):
-            rows = request.eval_batch_size
+            if rows > 1:
+                self.request = replace(request, fewer_rows=rows // 2)
+                return (
+                    f"micro-batches of {rows // 2} rows, not {rows}; every update has the same "
+                    "batch"
+                )
+            if not request.recompute:
+                self.request = replace(request, recompute=True)
+                return (
+                    "activations computed again in the backward pass, not kept; the gradients are "
+                    "the same, and an update takes longer"
+                )
+        elif phase in ("validate", "evaluate") and (rows := request.eval_batch_size) > 1:
             self.request = replace(request, fewer_answers=rows // 2)
-            told = (
+            return (
                 f"evaluation batches of {rows // 2} rows, not {rows}; items stand in other batches "
                 "than they would, so scores may differ by rounding"
             )
-        if rows < 2:
-            at_once = f" with {rows} row at a time" if rows else ""
-            raise RunFailed(
-                f"memory ran out in phase '{phase}'{at_once} ({error.reason}): the run needs more "
-                f"than the {error.peak / _GIB:.2f} GiB that it had, and {error.free / _GIB:.2f} "
-                "GiB were free afterwards",
-                error.details,
-            )
-        message = f"memory ran out in phase '{phase}' ({error.reason}): made again with {told}"
-        self.events.append(Event(kind=MEMORY_EVENT, message=message))
+        return None
+
+    def _too_much(self, phase: str, error: OutOfMemory, merged: bool) -> str:
+        at_once = ""
+        if self.request.info is not None and phase in ("train", "validate", "evaluate"):
+            at_once = " with 1 row at a time"
+            if phase == "train":
+                at_once += " and recomputed activations"
+        # The need comes first: notes below a table are cut.
+        return (
+            f"memory ran out in phase '{phase}'{at_once}: it needs {self._needs(phase, merged)}; "
+            f"it had {error.peak / _GIB:.2f} GiB, and {error.free / _GIB:.2f} GiB were free "
+            f"afterwards ({error.reason})"
+        )
+
+    def _needs(self, phase: str, merged: bool) -> str:
+        if self.request.info is not None:
+            # In a process, since there may be no memory for this either: then it is left out.
+            with suppress(RunFailed, BadInput):
+                return str(in_own_process(needed, self.request, phase, merged, tell=self._tell))
+        return "more than it had"

@@ -46,7 +46,7 @@ def run(request: Request, *, tell: Tell) -> Outcome:
         work = attempts.make(lambda now, hear: in_own_process(perform, now, tell=hear))
         for variant in work.variants:
             # Reloaded from disk where nothing of the training is left in memory.
-            again = attempts.make(partial(_answered_again, variant))
+            again = attempts.make(partial(_answered_again, variant), merged=True)
             work.predictions += again.predictions
             work.phases |= again.phases
     except RunFailed as error:

@@ -28,6 +28,7 @@ from tarazu.models.info import ModelInfo
 from tarazu.models.learner import Learner
 from tarazu.models.load import empty_learner, load_learner, load_tokenizer
 from tarazu.models.precision import Precision
+from tarazu.models.recompute import recompute_activations
 from tarazu.models.states import Shelves
 from tarazu.models.trained import save_trained
 from tarazu.processes import Tell
@@ -61,6 +62,7 @@ class Request:
         checkpoints: Where its training goes on if it was stopped; without, it starts anew.
         fewer_rows: Training rows at a time where memory ran out; the updates keep their batch.
         fewer_answers: Items answered at a time where memory ran out.
+        recompute: Whether training computes activations again instead of keeping them.
     """
 
     spec: RunSpec
@@ -74,6 +76,7 @@ class Request:
     checkpoints: Checkpoints | None = None
     fewer_rows: int | None = None
     fewer_answers: int | None = None
+    recompute: bool = False
 
     @property
     def micro_batch_size(self) -> int:
@@ -366,6 +369,8 @@ class _Neural:
             train = self._examples(splits.train, asking)
             validation = self._examples(splits.validation, asking) if splits.validation else None
         self._expect(learner, train, work)
+        if self.request.recompute:
+            recompute_activations(learner)
 
         def note(message: str) -> None:
             work.events.append(Event(kind="checkpoint", message=message))

@@ -91,6 +91,22 @@ ERRORS = (
     "training, step 3: the loss must be finite, but got nan on training items [1, 2] at learning "
     "rate 0.1. Lower the learning rate, or set compute.dtype to float32.",
     "its process was killed by SIGKILL, perhaps because memory ran out",
+    *(
+        f"memory ran out in phase '{phase}'{how}: it needs {needs}; it had 3.10 GiB, and 0.25 GiB "
+        "were free afterwards (its process was killed by SIGKILL, perhaps because memory ran out)"
+        for phase, how, needs in (
+            ("load", "", "more than it had"),
+            ("evaluate", " with 1 row at a time", "14.96 GiB for its weights alone"),
+            (
+                "train",
+                " with 1 row at a time and recomputed activations",
+                "59.83 GiB beside activations (weights 14.96, gradients 14.96, optimiser 29.91)",
+            ),
+        )
+    ),
+    "memory ran out in phase 'train' (its process was killed by SIGKILL, perhaps because memory "
+    "ran out): made again with activations computed again in the backward pass, not kept; the "
+    "gradients are the same, and an update takes longer",
 )
 
 

@@ -167,8 +167,10 @@ class Learner(nn.Module):
     def vocabulary_logits(self, states: Tensor) -> Tensor:
         """Project hidden states [..., h] onto the vocabulary, [..., V], in fp32."""
         projection = self.body.get_output_embeddings()
-        # With fp32 inputs and no autocast the projection may be stored in another precision.
-        logits: Tensor = projection(states.to(projection.weight.dtype))
+        # With fp32 inputs and no autocast the projection may be stored in another precision; a
+        # quantised one brings its inputs into its own.
+        dtype = projection.weight.dtype
+        logits: Tensor = projection(states.to(dtype) if dtype.is_floating_point else states)
         return logits.float()
 
     def compute(self) -> AbstractContextManager[Any]:

@@ -14,6 +14,7 @@ from tarazu.models.fast.dropout import use_cheap_dropout
 from tarazu.models.fast.last_layer import use_short_last_layer
 from tarazu.models.fast.norm import use_short_norm
 from tarazu.models.fast.rotary import use_one_pass_rotary
+from tarazu.models.fast.sequences import use_sequence_attention
 from tarazu.models.fast.switches import switches
 from tarazu.models.heads import ClassificationHead, SpanHead
 from tarazu.models.info import ModelInfo
@@ -133,6 +134,8 @@ def load_learner(
         learner.head.to(precision.device)
     if precision.device == "cpu":
         _make_fast(learner)
+    elif switches().sequences:
+        use_sequence_attention(learner.body, info, precision)
     if switches().last_layer:
         learner.last = use_short_last_layer(learner.blocks()[-1], learner.body, info)
     return learner.eval()

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from tarazu.data.item import Item, Prediction
 from tarazu.errors import bad
 from tarazu.evaluation.generating import generate
 from tarazu.evaluation.scoring import score_continuations
+from tarazu.models.fast.cross_entropy import summed_cross_entropy
 from tarazu.models.learner import Batch, Learner
 from tarazu.readings._reading import IGNORED, Asking, Feature, Reading, Tick
 from tarazu.readings.prompts import Encoded, content_free, encode_prompts
@@ -62,8 +62,8 @@ def loss(learner: Learner, batch: Batch) -> Tensor:
     counted = targets != IGNORED
     read, real = places(counted)
     states = learner.hidden(batch["input_ids"], batch["attention_mask"], read=read)
-    logits = learner.vocabulary_logits(states[real])
-    return functional.cross_entropy(logits, targets[counted], reduction="sum")
+    words = learner.info.vocab_size
+    return summed_cross_entropy(learner.vocabulary_logits, states[real], targets[counted], words)
 
 
 def answer(learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick) -> list[Prediction]:

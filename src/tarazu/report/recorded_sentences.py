@@ -110,17 +110,36 @@ SENTENCES = (
         "با ریزدسته‌های {sizes} سطری آموزش دید",
     ),
     Text(
-        "memory ran out in phase '{phase}' with {rows} row at a time ({reason}): the run needs "
-        "more than the {peak} GiB that it had, and {free} GiB were free afterwards",
-        "حافظه در مرحلهٔ {phase} با {rows} سطر در هر بار تمام شد ({reason}): این اجرا بیش از {peak} "
-        "گیبی‌بایتی که داشت می‌خواهد، و پس از آن {free} گیبی‌بایت آزاد بود",
+        "memory ran out in phase '{phase}' ({reason}): made again with activations computed again "
+        "in the backward pass, not kept; the gradients are the same, and an update takes longer",
+        "حافظه در مرحلهٔ {phase} تمام شد ({reason}): دوباره اجرا شد و این بار فعال‌سازی‌ها نگه داشته "
+        "نشد و در گذر پس‌رو از نو محاسبه شد؛ گرادیان‌ها همان است و هر به‌روزرسانی بیشتر طول می‌کشد",
     ),
     Text(
-        "memory ran out in phase '{phase}' ({reason}): the run needs more than the {peak} GiB that "
-        "it had, and {free} GiB were free afterwards",
-        "حافظه در مرحلهٔ {phase} تمام شد ({reason}): این اجرا بیش از {peak} گیبی‌بایتی که داشت "
-        "می‌خواهد، و پس از آن {free} گیبی‌بایت آزاد بود",
+        "memory ran out in phase '{phase}' with {rows} row at a time and recomputed activations: "
+        "it needs {needs}; it had {peak} GiB, and {free} GiB were free afterwards ({reason})",
+        "حافظه در مرحلهٔ {phase} با {rows} سطر در هر بار و بازمحاسبهٔ فعال‌سازی‌ها تمام شد: این اجرا "
+        "{needs} می‌خواهد؛ {peak} گیبی‌بایت داشت و پس از آن {free} گیبی‌بایت آزاد بود ({reason})",
     ),
+    Text(
+        "memory ran out in phase '{phase}' with {rows} row at a time: it needs {needs}; it had "
+        "{peak} GiB, and {free} GiB were free afterwards ({reason})",
+        "حافظه در مرحلهٔ {phase} با {rows} سطر در هر بار تمام شد: این اجرا {needs} می‌خواهد؛ {peak} "
+        "گیبی‌بایت داشت و پس از آن {free} گیبی‌بایت آزاد بود ({reason})",
+    ),
+    Text(
+        "memory ran out in phase '{phase}': it needs {needs}; it had {peak} GiB, and {free} GiB "
+        "were free afterwards ({reason})",
+        "حافظه در مرحلهٔ {phase} تمام شد: این اجرا {needs} می‌خواهد؛ {peak} گیبی‌بایت داشت و پس از "
+        "آن {free} گیبی‌بایت آزاد بود ({reason})",
+    ),
+    Text(
+        "{total} GiB beside activations (weights {weights}, gradients {gradients}, optimiser "
+        "{state})",
+        "جز فعال‌سازی‌ها {total} گیبی‌بایت (وزن‌ها {weights}، گرادیان‌ها {gradients}، بهینه‌ساز {state})",
+    ),
+    Text("{weights} GiB for its weights alone", "تنها برای وزن‌ها {weights} گیبی‌بایت"),
+    Text("more than it had", "بیش از آنچه داشت"),
     Text("its process was killed by {signal}", "پردازهٔ آن با {signal} کشته شد"),
     Text(
         "its process ended without a result (exit code {code})",

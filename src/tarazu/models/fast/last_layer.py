@@ -17,8 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tarazu.models.fast import sequences
 from tarazu.models.fast.attention import NAME, attend_autocast
 from tarazu.models.fast.rotary import HALVES, turn
+from tarazu.models.fast.sequences import Sequences
 from tarazu.models.info import ModelInfo
 
 # Architectures whose layers are those of BERT: attention, a sum and a norm, two linear layers.
@@ -50,7 +52,11 @@ class LastLayer:
             self.read = None
 
     def __call__(
-        self, hidden_states: Tensor, attention_mask: Tensor | None = None, *args: Any, **others: Any
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | Sequences | None = None,
+        *args: Any,
+        **others: Any,
     ) -> Tensor:
         """Return states [b, r, h]; [b, s, h] outside of `reading`."""
         if self.read is None:
@@ -67,7 +73,7 @@ def taken(states: Tensor, read: Tensor) -> Tensor:
 def _attended(
     module: Any,
     states: tuple[Tensor, Tensor, Tensor],
-    mask: Tensor | None,
+    mask: Tensor | Sequences | None,
     read: Tensor,
     *,
     dropout: float,
@@ -75,7 +81,9 @@ def _attended(
 ) -> Tensor:
     """Return what queries [b, n, r, d] see of keys and values [b, k, s, d]: [b, r, n·d]."""
     query, key, value = states
-    if mask is None and causal:
+    if isinstance(mask, Sequences):
+        mask = mask.seen(read)
+    elif mask is None and causal:
         places = torch.arange(key.shape[2], device=read.device)
         mask = (places <= read.unsqueeze(-1)).unsqueeze(1)
     elif mask is not None:
@@ -101,7 +109,7 @@ def _heads(states: Tensor, width: int) -> Tensor:
 def _before_norm(
     layer: Any,
     hidden_states: Tensor,
-    attention_mask: Tensor | None,
+    attention_mask: Tensor | Sequences | None,
     read: Tensor,
     *,
     position_embeddings: tuple[Tensor, Tensor],
@@ -134,7 +142,7 @@ def _before_norm(
 def _after_norm(
     layer: Any,
     hidden_states: Tensor,
-    attention_mask: Tensor | None,
+    attention_mask: Tensor | Sequences | None,
     read: Tensor,
     **others: Any,
 ) -> Tensor:
@@ -165,7 +173,8 @@ def use_short_last_layer(layer: nn.Module, body: Any, info: ModelInfo) -> LastLa
         What to tell which tokens are read; None where the layer stays as it is.
     """
     compute = {**dict.fromkeys(HALVES, _before_norm), **dict.fromkeys(AFTER_NORM, _after_norm)}
-    if info.architecture not in compute or body.config._attn_implementation not in (NAME, "sdpa"):
+    known = (NAME, sequences.NAME, "sdpa")
+    if info.architecture not in compute or body.config._attn_implementation not in known:
         return None
     last = LastLayer(compute[info.architecture], layer)
     layer.forward = last

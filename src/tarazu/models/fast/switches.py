@@ -20,6 +20,7 @@ class Fast:
     Attributes:
         attention: Matrix products over blocks of queries and rotary positions in one pass, on the
             CPU.
+        chunked_loss: The loss on words is taken in parts where all scores would take much memory.
         dropout: Masks from 16 random bits per number, on the CPU.
         low_rank: One pass for an adapter's update, on the CPU.
         kept_memory: Memory that training frees is not given back to the system, in a run of its own
@@ -30,6 +31,7 @@ class Fast:
         prefix_cache: What all prompts of a call begin with is computed once.
         own_greedy: Greedy answers come from a loop of our own, which rows leave at their end;
             it reads packed prompts.
+        sequences: Attention without padding and without a mask, on CUDA.
         split_trunk: Frozen layers run over fixed groups of sequences, and training batches start
             above them (`tarazu.models.frozen`).
         trunk_cache: What frozen layers computed is kept. Without, it is computed whenever it is
@@ -37,6 +39,7 @@ class Fast:
     """
 
     attention: bool = True
+    chunked_loss: bool = True
     dropout: bool = True
     low_rank: bool = True
     kept_memory: bool = True
@@ -45,6 +48,7 @@ class Fast:
     packed: bool = True
     prefix_cache: bool = True
     own_greedy: bool = True
+    sequences: bool = True
     split_trunk: bool = True
     trunk_cache: bool = True
 
