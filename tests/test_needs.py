@@ -42,7 +42,12 @@ Make = Callable[..., Request]
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     def request(
-        method: str, info: ModelInfo | None, dtype: str = "float32", select: str = "last"
+        method: str,
+        info: ModelInfo | None,
+        dtype: str = "float32",
+        *,
+        select: str = "last",
+        device: str = "cpu",
     ) -> Request:
         found = catalog.find_method(method)
         values = {**found.knobs().model_dump(mode="json"), "select": select}
@@ -53,7 +58,7 @@ def make(tmp_path: Path) -> Make:
         spec = RunSpec(
             study="s", entry=method, method=method, model="m", model_files={},
             model_spec=ModelSpec(source="x"), task="multinli", task_options={}, language="en",
-            seed=0, settings=told, data=DataSpec(train="a", test="b"), inputs={}, device="cpu",
+            seed=0, settings=told, data=DataSpec(train="a", test="b"), inputs={}, device=device,
             dtype=dtype, threads=1, eval_batch_size=4,
         )  # fmt: skip
         return Request(spec, None, info, Splits([], [], {"test": []}), tmp_path, show_text=True)
@@ -108,11 +113,13 @@ def test_weights_gradients_and_state_are_those_of_a_run(
     assert needs(best, "train").weights == weights + size(trained)
 
 
-def test_weights_are_read_in_fp32(make: Make, tiny: Callable[[TinyKind], Path]) -> None:
+def test_on_a_cpu_weights_are_read_in_fp32(make: Make, tiny: Callable[[TinyKind], Path]) -> None:
     request = make("zero-shot", tiny_info(tiny("llama")), "bfloat16")
     learner = loaded(request, tiny("llama"))
     assert needs(request, "load") == Needs(2 * size(learner.parameters()))
     assert needs(request, "evaluate") == Needs(size(learner.parameters()))
+    card = make("zero-shot", request.info, "bfloat16", device="cuda")
+    assert needs(card, "load") == needs(card, "evaluate") == needs(request, "evaluate")
 
 
 def packed(learner: Learner) -> tuple[int, list[Tensor]]:

@@ -49,8 +49,9 @@ class Needs:
 def needed(request: Request, phase: str, merged: bool, *, tell: Tell) -> Needs:
     """Return what a phase of a run with a model needs.
 
-    Weights are read in fp32 and then stored as they are used: what is trained in fp32, what is
-    frozen in the run's precision. 4-bit weights are quantised while they are read.
+    Weights are read in fp32, on the CPU, and then stored as they are used: what is trained in fp32,
+    what is frozen in the run's precision. 4-bit weights are quantised while they are read. A card
+    holds them only as they are used.
 
     Args:
         request: The run.
@@ -63,7 +64,8 @@ def needed(request: Request, phase: str, merged: bool, *, tell: Tell) -> Needs:
     reading = method.reading(request.info, task, request.knobs)
     learner = empty_learner(request.info, reading, len(task.labels))
     whole = sum(p.numel() for p in learner.parameters())
-    reading_in = phase not in ("train", "validate", "evaluate", "merge")
+    later = ("train", "validate", "evaluate", "merge")
+    reading_in = phase not in later and request.spec.device == "cpu"
     if merged:
         return Needs(whole * (_FP32 if reading_in else DTYPES[request.spec.dtype].itemsize))
     if reading_in and not method.four_bit:

@@ -252,6 +252,7 @@ def test_on_a_card(tiny: Callable[[TinyKind], Path], kind: TinyKind) -> None:
     for fast in (Fast(), Fast(sequences=False)):
         with switched(fast):
             learner = load_learner(tiny(kind), tiny_info(tiny(kind)), "text", 3, precision)
+        learner.settle()
         name = learner.body.config._attn_implementation
         assert name == (NAME if fast.sequences else "sdpa")
         with learner.compute():
