@@ -14,6 +14,7 @@ import torch
 
 from tarazu import catalog
 from tarazu.data.item import Item
+from tarazu.models.fast import Fast, switched
 from tarazu.models.learner import Learner
 from tarazu.models.trained import FILE
 from tarazu.readings import chat
@@ -365,3 +366,14 @@ def test_a_trial_that_is_stopped_early_is_the_beginning_of_the_whole_one(make: M
     quarter = do(as_trial(make("full", "bert", epochs=2, scratch="quarter"), share=0.25))
     assert quarter.epochs[0].train_loss != half.epochs[0].train_loss
     assert quarter.phases["train"].tokens < half.phases["train"].tokens
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_freed_memory_is_kept_unless_it_is_switched_off(
+    make: Make, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    asked: list[None] = []
+    monkeypatch.setattr("tarazu.work.keep_memory", lambda: asked.append(None))
+    with switched(Fast(kept_memory=kept)):
+        perform(make("majority", None), tell=lambda progress: None)
+    assert len(asked) == kept

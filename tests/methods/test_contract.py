@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ import torch
 from tarazu import catalog
 from tarazu.data.item import Prediction
 from tarazu.methods._method import Method, Range
+from tarazu.models.fast import Fast, cross_entropy, switched
 from tarazu.tasks._task import Task
 from tarazu.testing import cases as cases_module
 from tarazu.testing.cases import Case, answer, cases, load, restore, save, train
@@ -21,12 +24,32 @@ from tarazu.testing.checks import (
     check_predicts_without_looking_at_gold,
     check_space,
 )
+from tarazu.testing.plain import (
+    COMPARED,
+    SWITCHES,
+    check_each_optimisation_can_be_switched_off,
+    check_without_optimisations_it_is_the_same,
+)
 from tarazu.testing.tiny import TinyKind, nli_items, qa_items, tiny_model
 
 FILES = Path(catalog.__file__).parent / "methods"
 METHODS = catalog.methods()
 TASKS = [catalog.find_task("multinli"), catalog.find_task("squad")]
 MODELS: tuple[TinyKind, ...] = ("bert", "gpt2", "llama")
+# Every method once; between them, every way to answer.
+FEW = (
+    "full-bert-multinli",
+    "last-k-bert-squad",
+    "lora-llama-squad",
+    "p-tuning-llama-multinli",
+    "partial-input-bert-multinli",
+    "zero-shot-gpt2-multinli",
+    "few-shot-llama-squad",
+    "qlora-text-llama-multinli",
+    "qlora-head-llama-multinli",
+)
+# Between them, they read every switch.
+FEWEST = ("last-k-bert-multinli", "lora-llama-squad", "zero-shot-llama-multinli")
 
 
 @pytest.fixture(scope="module")
@@ -119,12 +142,73 @@ def test_a_knob_that_leaves_another_without_meaning_takes_it_out(found: dict[str
     assert "label_score" not in shots.search(None, TASKS[0], similar)
 
 
-@pytest.mark.parametrize("check", CASE_CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", names_of_cases())
+def contract() -> Iterator[Any]:
+    """Yield every case with every check, the one that takes a training per switch as slow."""
+    for name in names_of_cases():
+        for check in CASE_CHECKS:
+            slow = check is check_each_optimisation_can_be_switched_off
+            marks = [pytest.mark.slow] if slow else []
+            yield pytest.param(name, check, id=f"{name}-{check.__name__}", marks=marks)
+
+
+@pytest.mark.parametrize(("name", "check"), contract())
 def test_contract_on_tiny_models(
     found: dict[str, Case], name: str, check: Callable[[Case], None]
 ) -> None:
     check(found[name])
+
+
+def contract_without() -> Iterator[Any]:
+    """Yield cases with what is switched off and every check that does not switch by itself.
+
+    All at once in every case, but most of them slow; one by one in a few, all of them slow.
+    """
+    switching = (
+        check_each_optimisation_can_be_switched_off,
+        check_without_optimisations_it_is_the_same,
+    )
+    for name in names_of_cases():
+        for off in ("all", *(SWITCHES if name in FEW else ())):
+            for check in CASE_CHECKS:
+                if check in switching:
+                    continue
+                marks = [] if off == "all" and name in FEW else [pytest.mark.slow]
+                words = f"{name}-{off}-{check.__name__}"
+                yield pytest.param(name, off, check, id=words, marks=marks)
+
+
+@pytest.mark.parametrize(("name", "off", "check"), contract_without())
+def test_contract_without_optimisations(
+    found: dict[str, Case], name: str, off: str, check: Callable[[Case], None]
+) -> None:
+    with switched(Fast(**dict.fromkeys(SWITCHES if off == "all" else [off], False))):
+        check(found[name])
+
+
+def test_few_cases_hold_every_method(found: dict[str, Case]) -> None:
+    assert set(FEW) | set(FEWEST) <= set(found)
+    assert {found[name].method.name for name in FEW} == {c.method.name for c in found.values()}
+
+
+def test_every_optimisation_is_asked_for_while_it_is_switched_off(
+    found: dict[str, Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the check would compare a way with itself: switches act at loading, too."""
+    monkeypatch.setattr(cross_entropy, "SCORE_BYTES", 1)  # tiny models have parts, too
+    asked = set()
+
+    class Noting(Fast):
+        def __getattribute__(self, name: str) -> Any:
+            value = super().__getattribute__(name)
+            if value is False and sys._getframe(1).f_globals["__name__"] != "dataclasses":
+                asked.add(name)
+            return value
+
+    with switched(Noting()):
+        for name in FEWEST:
+            check_each_optimisation_can_be_switched_off(found[name])
+    assert asked == set(COMPARED)
+    assert set(SWITCHES) == {*COMPARED, "length_buckets", "kept_memory", "sequences"}
 
 
 @dataclass(frozen=True)

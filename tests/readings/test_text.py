@@ -81,6 +81,34 @@ def test_t1_loss_is_the_mean_over_answer_tokens(load: Load, tiny: Tiny, ask: Ask
     torch.testing.assert_close(summed, (torch.stack(expected) * terms).sum())
 
 
+@pytest.mark.parametrize("loss_on", ["answer", "all"])
+def test_labelled_positions_alone_are_projected_unless_it_is_switched_off(
+    load: Load, tiny: Tiny, ask: Ask, monkeypatch: pytest.MonkeyPatch, loss_on: str
+) -> None:
+    features = text.encode(nli_items(4), ask(tiny("llama"), loss_on=loss_on))
+    batch = collate(features, 1)
+    learner = load("llama", "text", method="lora").eval()  # without dropout
+    projected: list[int] = []
+    project = Learner.vocabulary_logits
+
+    def counted(self: Learner, states: torch.Tensor) -> torch.Tensor:
+        projected.append(states[..., 0].numel())
+        return project(self, states)
+
+    monkeypatch.setattr(Learner, "vocabulary_logits", counted)
+    short = text.loss(learner, batch)
+    with switched(Fast(labelled_only=False)):
+        whole = text.loss(learner, batch)
+    rows, tokens = batch["input_ids"].shape
+    assert projected == [sum(feature.terms for feature in features), rows * (tokens - 1)]
+    assert short.item() == pytest.approx(whole.item(), rel=1e-5)
+    weights = [weight for _, weight in learner.named_trained()]
+    for one, other in zip(
+        torch.autograd.grad(short, weights), torch.autograd.grad(whole, weights), strict=True
+    ):
+        assert torch.allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
 def test_t3_one_token_label_trains_exactly_the_label_and_the_end(tiny: Tiny, ask: Ask) -> None:
     asking = ask(tiny("gpt2"))
     item = next(item for item in nli_items(3) if item.gold == ("neutral",))

@@ -15,12 +15,14 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from tarazu.models.fast import Fast, switched
 from tarazu.models.learner import Learner
 from tarazu.readings import find_reading
 from tarazu.readings._reading import Asking
+from tarazu.testing.records import make_record
 from tarazu.testing.tiny import TinyKind, nli_items
 from tarazu.training import checkpoint
-from tarazu.training.checkpoint import Checkpoints, State
+from tarazu.training.checkpoint import Checkpoints, State, checkpoints_for
 from tarazu.training.loop import Examples, Fit, Plan, Watch, fit
 from tarazu.training.state import decoded, encoded, random_states, restore_random_states
 from tarazu.work import examples
@@ -191,6 +193,18 @@ def test_other_versions_start_anew(train: Callable[..., Any], tmp_path: Path) ->
     with pytest.raises(Killed):
         train("bert", "lora", always(tmp_path, "torch 1"), die_at=5)
     assert train("bert", "lora", always(tmp_path, "torch 2"))[2][0] == 1
+
+
+def test_other_switches_start_anew(tmp_path: Path) -> None:
+    """Batches may be others, and the last bits are."""
+    spec = make_record("lora").spec
+    fast = checkpoints_for(spec, tmp_path, 0.0)
+    fast.save(state(3))
+    with switched(Fast(length_buckets=False)):
+        plain = checkpoints_for(spec, tmp_path, 0.0)
+        assert plain.folder == fast.folder
+        assert plain.latest(10) is None
+    assert checkpoints_for(spec, tmp_path, 0.0).latest(10) is not None
 
 
 def state(done: int) -> State:

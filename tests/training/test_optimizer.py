@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tarazu.catalog import find_method
+from tarazu.models.fast import Fast, switched
 from tarazu.models.learner import Learner
 from tarazu.tasks._task import Task
 from tarazu.testing.tiny import TinyKind, tiny_info
@@ -27,6 +28,14 @@ def test_groups_hold_every_trained_parameter_once(load: Load) -> None:
         assert group["lr"] == (1e-2 if name.startswith("head.") else 1e-3), name
         decays = not (name.endswith("bias") or "LayerNorm" in name)
         assert group["weight_decay"] == (0.1 if decays else 0.0), name
+
+
+def test_one_pass_over_the_weights_unless_it_is_switched_off(load: Load) -> None:
+    learner = load("bert", "classes", method="last-k", k=1)
+    rates = {"learning_rate": 1e-3, "head_learning_rate": 1e-2, "weight_decay": 0.1}
+    assert make_optimizer(learner, **rates).defaults["fused"] is True
+    with switched(Fast(fused_optimizer=False)):
+        assert not make_optimizer(learner, **rates).defaults["fused"]
 
 
 @pytest.mark.parametrize(

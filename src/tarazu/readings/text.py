@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from tarazu.data.item import Item, Prediction
 from tarazu.errors import bad
 from tarazu.evaluation.generating import generate
 from tarazu.evaluation.scoring import score_continuations
+from tarazu.models.fast import switches
 from tarazu.models.fast.cross_entropy import summed_cross_entropy
 from tarazu.models.learner import Batch, Learner
 from tarazu.readings._reading import IGNORED, Asking, Feature, Reading, Tick
@@ -59,6 +61,12 @@ def places(counted: Tensor) -> tuple[Tensor, Tensor]:
 def loss(learner: Learner, batch: Batch) -> Tensor:
     """Return the summed cross-entropy of labelled tokens; only they are projected."""
     targets = batch["labels"][:, 1:]
+    if not switches().labelled_only:
+        states = learner.hidden(batch["input_ids"], batch["attention_mask"])[:, :-1]
+        logits = learner.vocabulary_logits(states).flatten(0, 1)
+        return functional.cross_entropy(
+            logits, targets.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
     counted = targets != IGNORED
     read, real = places(counted)
     states = learner.hidden(batch["input_ids"], batch["attention_mask"], read=read)

@@ -117,9 +117,20 @@ def load(case: Case, *, seed: int = 0, dtype: str = "float32") -> Learner:
     case.method.attach(learner, case.knobs)
     learner.settle()
     if case.method.trains and switches().split_trunk:
-        reason = split_trunk(learner, {})
+        reason = split_trunk(learner, {}, keep=switches().trunk_cache)
         assert reason is None, reason
     return learner
+
+
+def take_dropout_out(learner: Learner) -> None:
+    """Set every dropout to zero: what is drawn is another thing in the faster ways and without."""
+    from torch import nn
+
+    for module in learner.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if isinstance(getattr(module, "attention_dropout", None), float):
+            module.attention_dropout = 0.0  # type: ignore[assignment]
 
 
 def trained_tensors(learner: Learner) -> dict[str, Tensor]:
@@ -167,11 +178,21 @@ def asking(case: Case, learner: Learner, *, tokens: int = 4) -> Asking:
     )
 
 
-def train(case: Case, learner: Learner) -> None:
-    """Make `STEPS` updates, large enough to be seen, without weight decay."""
+def train(case: Case, learner: Learner, *, epochs: int = 1, rate: float = 0.01) -> list[float]:
+    """Make `STEPS` updates in every epoch, without weight decay.
+
+    Args:
+        case: The case.
+        learner: Its model.
+        epochs: How often every item is seen.
+        rate: Learning rate; the updates are large enough to be seen.
+
+    Returns:
+        The loss of every update.
+    """
     from tarazu.readings import find_reading
     from tarazu.readings._reading import collate
-    from tarazu.training.loop import Examples, Plan, fit
+    from tarazu.training.loop import Examples, Plan, Watch, fit
 
     reading = find_reading(case.method.reading(case.info, case.task, case.knobs))
     how = asking(case, learner)
@@ -182,11 +203,11 @@ def train(case: Case, learner: Learner) -> None:
         collate=lambda rows: collate([features[i] for i in rows], how.tokenizer.pad_token_id),
     )
     plan = Plan(
-        epochs=1,
+        epochs=epochs,
         batch_size=BATCH,
         micro_batch_size=None,
-        learning_rate=0.01,
-        head_learning_rate=0.01,
+        learning_rate=rate,
+        head_learning_rate=rate,
         weight_decay=0.0,
         warmup=0.0,
         schedule="constant",
@@ -194,7 +215,10 @@ def train(case: Case, learner: Learner) -> None:
         select="last",
         seed=0,
     )
-    fit(learner, reading.loss, examples, None, plan)
+    losses: list[float] = []
+    watch = Watch(step=lambda done, total, epoch, loss: losses.append(loss))
+    fit(learner, reading.loss, examples, None, plan, watch)
+    return losses
 
 
 def answer(

@@ -35,6 +35,10 @@ from tarazu.testing.cases import (
     train,
     trained_tensors,
 )
+from tarazu.testing.plain import (
+    check_each_optimisation_can_be_switched_off,
+    check_without_optimisations_it_is_the_same,
+)
 from tarazu.testing.spaces import check_search_fits, check_space
 from tarazu.text import Text
 
@@ -189,27 +193,6 @@ def check_answers_without_looking_at_gold(case: Case) -> None:
     assert told == [(a.predicted, a.raw, a.scores) for a in other], "answers change with the gold"
 
 
-def check_fast_answers_are_the_same(case: Case) -> None:
-    """Every optimisation can be switched off, and the answers stay (scores up to rounding)."""
-    from dataclasses import fields, replace
-
-    from tarazu.models.fast import Fast, switched, switches
-
-    learner = load(case)
-    if case.method.trains:
-        train(case, learner)  # a new adapter changes nothing yet
-    expected = answer(case, learner)
-    names = [field.name for field in fields(Fast)]
-    slower = [replace(switches(), **{name: False}) for name in names]
-    for choice in (*slower, Fast(**dict.fromkeys(names, False))):
-        with switched(choice):
-            found = answer(case, learner)
-        for one, other in zip(expected, found, strict=True):
-            assert one.raw == other.raw, f"{choice}: {one.raw!r} becomes {other.raw!r}"
-            close = (abs(a - b) < 1e-4 for a, b in zip(one.scores, other.scores, strict=True))
-            assert all(close), f"{choice}: {one.scores} become {other.scores}"
-
-
 def check_defaults_are_explained(case: Case) -> None:
     """Training settings are all there, each with reason and source, and are valid."""
     defaults = case.method.defaults(case.info, case.task)
@@ -335,7 +318,8 @@ CASE_CHECKS: tuple[Callable[[Case], None], ...] = (
     check_trained_in_fp32,
     check_everything_trained_moves_and_nothing_else,
     check_answers_without_looking_at_gold,
-    check_fast_answers_are_the_same,
+    check_without_optimisations_it_is_the_same,
+    check_each_optimisation_can_be_switched_off,
     check_defaults_are_explained,
     check_search_fits,
     check_explains_the_model,

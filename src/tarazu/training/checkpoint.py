@@ -27,6 +27,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from tarazu.models.fast import switches
 from tarazu.record.disk import sync
 from tarazu.record.environment import environment
 from tarazu.record.key import (
@@ -201,5 +202,5 @@ def checkpoints_for(spec: RunSpec, parent: Path, every: float) -> Checkpoints:
         every: Seconds between two of them, at least.
     """
     key = content_key(spec.model_copy(update={"share": 1.0}))
-    versions = environment(spec.device, spec.dtype, spec.threads).hash
-    return Checkpoints(parent / training_name(spec), f"{key} {versions}", every)
+    made_by = [key, environment(spec.device, spec.dtype, spec.threads).hash, *switches().off()]
+    return Checkpoints(parent / training_name(spec), " ".join(made_by), every)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from tarazu.models.fast import switches
 from tarazu.models.learner import Learner
 
 
@@ -32,7 +33,8 @@ def make_optimizer(
             }
             for (in_head, matrix), parameters in groups.items()
         ],
-        fused=True,  # one pass over the weights instead of ten, on CPU and CUDA
+        # One pass over the weights instead of ten, on CPU and CUDA; None is the library's choice.
+        fused=True if switches().fused_optimizer else None,
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch.nn import functional
 
 from tarazu.models.fast import attention
 from tarazu.models.fast.attention import attend
+from tarazu.models.learner import Learner
 
 Inputs = tuple[Tensor, Tensor, Tensor]
 
@@ -80,6 +82,59 @@ def test_result_and_gradients_are_those_of_the_library(
             gradients, torch.autograd.grad(theirs, states, direction), strict=True
         ):
             close(one, other)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+@pytest.mark.parametrize(
+    ("wanted", "products"),
+    [("qkv", 4), ("qk", 3), ("qv", 3), ("kv", 3), ("q", 2), ("k", 2), ("v", 1)],
+)
+def test_only_gradients_that_are_asked_for_are_computed(
+    monkeypatch: pytest.MonkeyPatch, wanted: str, products: int, dropout: float
+) -> None:
+    whole = inputs(2, 4, 2, 5, 5)
+    direction = torch.randn(2, 5, 4, 8)
+
+    def attended(states: Inputs) -> Tensor:
+        torch.manual_seed(3)
+        return attend(*states, mask=None, scale=0.4, causal=True, dropout=dropout)
+
+    expected = torch.autograd.grad(attended(whole), whole, direction)
+    query, key, value = (
+        one.detach().requires_grad_(name in wanted) for name, one in zip("qkv", whole, strict=True)
+    )
+    result = attended((query, key, value))
+    made = counted_products(monkeypatch)
+    torch.autograd.backward(result, direction)
+    assert len(made) == products
+    for name, one, other in zip("qkv", (query, key, value), expected, strict=True):
+        assert (one.grad is not None) == (name in wanted)
+        if one.grad is not None:
+            assert torch.equal(one.grad, other)
+
+
+def test_the_first_layer_of_lora_computes_no_gradient_of_its_keys(
+    monkeypatch: pytest.MonkeyPatch, load: Callable[..., Learner]
+) -> None:
+    learner = load("llama", "text", method="lora")  # on queries and values
+    ids = torch.arange(5, 11).view(1, -1)
+    hidden = learner.hidden(ids, torch.ones_like(ids))
+    made = counted_products(monkeypatch)
+    torch.autograd.backward(hidden.square().sum())
+    assert len(made) == 4 * learner.info.layers - 1
+
+
+def counted_products(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """Return a list that grows by one with every product of batches of matrices from now on."""
+    made: list[None] = []
+    product = torch.bmm
+
+    def counted(one: Tensor, other: Tensor) -> Tensor:
+        made.append(None)
+        return product(one, other)
+
+    monkeypatch.setattr(torch, "bmm", counted)
+    return made
 
 
 def test_an_added_mask_is_added() -> None:

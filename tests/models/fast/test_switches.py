@@ -21,6 +21,7 @@ def test_all_is_on_unless_the_environment_says_otherwise(monkeypatch: pytest.Mon
     assert switches() == Fast()
     monkeypatch.setenv("TARAZU_PLAIN", "attention, low_rank")
     assert switches() == Fast(attention=False, low_rank=False)
+    assert switches().off() == ["attention", "low_rank"]
     monkeypatch.setenv("TARAZU_PLAIN", "all")
     assert switches() == OFF
     with switched(Fast(dropout=False)):

@@ -103,8 +103,10 @@ class _Blocks(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, bias, *rest = ctx.saved_tensors
         saved, scales, form = iter(rest), iter(ctx.scales), ctx.form
-        for_query = torch.empty_like(query)
-        for_key, for_value = torch.zeros_like(key), torch.zeros_like(value)
+        # In the lowest layer with something trained, LoRA's say, not all three are asked for.
+        for_query = torch.empty_like(query) if ctx.needs_input_grad[0] else None
+        for_key = torch.zeros_like(key) if ctx.needs_input_grad[1] else None
+        for_value = torch.zeros_like(value) if ctx.needs_input_grad[2] else None
         for n, q, seen in form.blocks(query, key):
             queries, keys, values = query[n, :, q], key[n, :, :seen], value[n, :, :seen]
             part = (
@@ -113,19 +115,24 @@ class _Blocks(torch.autograd.Function):
                 else _probabilities(queries, keys, _part(bias, n, q, seen), form)
             )
             out = _folded(gradient[n, q].transpose(1, 2), ctx.heads)
-            flat = (-1, seen, value.shape[3])
-            for_part = torch.bmm(out, values.reshape(flat).transpose(1, 2))
-            used = part
-            if form.dropout:
-                mask, scale = next(saved), next(scales)
-                used = (part * mask).mul_(scale)
-                for_part.mul_(mask).mul_(scale)
-            for_value[n, :, :seen] += torch.bmm(used.transpose(1, 2), out).view(values.shape)
+            drawn = (next(saved), next(scales)) if form.dropout else None
+            if for_value is not None:
+                used = part if drawn is None else (part * drawn[0]).mul_(drawn[1])
+                for_value[n, :, :seen] += torch.bmm(used.transpose(1, 2), out).view(values.shape)
+            if for_query is None and for_key is None:
+                continue
+            flat = values.reshape(-1, seen, value.shape[3])
+            for_part = torch.bmm(out, flat.transpose(1, 2))
+            if drawn is not None:
+                for_part.mul_(drawn[0]).mul_(drawn[1])
             for_scores = torch._softmax_backward_data(for_part, part, -1, part.dtype)
-            rows = torch.bmm(for_scores, keys.reshape(-1, seen, key.shape[3]))
-            for_query[n, :, q] = rows.view(queries.shape).mul_(form.scale)
-            folded = _folded(queries * form.scale, ctx.heads)
-            for_key[n, :, :seen] += torch.bmm(for_scores.transpose(1, 2), folded).view(keys.shape)
+            if for_query is not None:
+                rows = torch.bmm(for_scores, keys.reshape(-1, seen, key.shape[3]))
+                for_query[n, :, q] = rows.view(queries.shape).mul_(form.scale)
+            if for_key is not None:
+                folded = _folded(queries * form.scale, ctx.heads)
+                columns = torch.bmm(for_scores.transpose(1, 2), folded)
+                for_key[n, :, :seen] += columns.view(keys.shape)
         return for_query, for_key, for_value, None, None
 
 

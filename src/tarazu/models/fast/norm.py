@@ -29,11 +29,13 @@ class _Norm(torch.autograd.Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         states, weight, inverse = ctx.saved_tensors
         for_weight = None
         if ctx.needs_input_grad[1]:
             for_weight = (states * inverse).mul_(gradient).flatten(0, -2).sum(0)
+        if not ctx.needs_input_grad[0]:  # nothing below is trained
+            return None, for_weight, None
         scaled = gradient * weight
         along = torch.linalg.vecdot(scaled, states).unsqueeze(-1)
         along.mul_(inverse).mul_(inverse).mul_(inverse).div_(-states.shape[-1])

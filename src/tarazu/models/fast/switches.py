@@ -1,4 +1,8 @@
-"""Which faster ways are on."""
+"""Which faster ways are on.
+
+All but one leave what is computed as it is, up to rounding. `length_buckets` decides which examples
+share an update: without it each update is the same mathematics on another batch.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 from tarazu.errors import bad, did_you_mean
 
@@ -36,6 +40,11 @@ class Fast:
             above them (`tarazu.models.frozen`).
         trunk_cache: What frozen layers computed is kept. Without, it is computed whenever it is
             needed: equal to the last bit.
+        length_buckets: Training examples of like length share a batch. Without, batches are cut
+            from the shuffled order as it comes: other batches, so other losses.
+        labelled_only: A loss on words projects onto the vocabulary where there is a label, and asks
+            for those states only. Without, every position is projected.
+        fused_optimizer: AdamW makes an update in one pass over the weights.
     """
 
     attention: bool = True
@@ -51,6 +60,13 @@ class Fast:
     sequences: bool = True
     split_trunk: bool = True
     trunk_cache: bool = True
+    length_buckets: bool = True
+    labelled_only: bool = True
+    fused_optimizer: bool = True
+
+    def off(self) -> list[str]:
+        """Return the names of what is switched off."""
+        return [name for name, on in asdict(self).items() if not on]
 
 
 _switched: ContextVar[Fast | None] = ContextVar("_switched", default=None)
