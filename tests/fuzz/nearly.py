@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 EXTREME = (0, 1, 2, 7, 255, 256, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1)
 
-# Where in a study, values that are allowed there, and values that are not (or not beside others).
+# Where in a study, values that its reader takes (others may refuse them later), and values that it
+# does not.
 PLACES: list[tuple[tuple[str, ...], list[Any], list[Any]]] = [
     (("study",), ["a", "0-b", "x" * 64], ["", "A", "a/b", "-a", "x" * 65, 1]),
     (("task",), [{"family": "nli"}, "corpus-nli", {"family": "qa"}, "squad",
@@ -23,27 +24,27 @@ PLACES: list[tuple[tuple[str, ...], list[Any], list[Any]]] = [
      [{"family": "no"}, {"family": "nli", "labels": ["a"]}, "no", {}, [], {"family": ["nli"]}]),
     (("task", "language"), ["fa", "deu"], ["", "English", 1, "../x"]),
     (("task", "columns"), [{"label": "l"}, {"id": "a b", "genre": "ژانر"}], [{"x": "y"}, [], 1]),
-    (("data", "train"), ["*.csv", "hf:a/b:c", "corpus:nli", "../x.jsonl"], ["", 1, None, []]),
+    (("data", "train"), ["*.csv", "hf:a/b:c", "corpus:nli", "../x.jsonl", ""], [1, None, []]),
     (("data", "test"), ["t.csv", {"a": "b.csv", "c": "d.csv"}], [{}, {"train": "x"}, 1, [""]]),
     (("data", "validation"), ["v.csv", {"rows": 1}], [{"rows": 0}, {"from": "test"}, 0]),
     (("data", "sample"), [{}, {"train": [1, 2]}, {"test": 1.0}],
      [{"train": []}, {"train": [1, 1]}, {"test": 1.5}, {"train": -1}, {"train": 1e400}]),
     (("data", "leakage"), ["drop", "refuse"], ["no", True, None]),
     (("data", "near_duplicates"), [None, 0.5, 1], [0, 1.1, float("nan"), "x"]),
-    (("models", "bert", "source"), ["a/b", "a/b@c", "x.gguf"], ["", "x.bin", "ftp:x", " "]),
+    (("models", "bert", "source"), ["a/b", "a/b@c", "x.gguf", "x.bin", "ftp:x", " "], ["", 1]),
     (("models", "bert", "kind"), ["encoder", "decoder"], ["x", 1]),
     (("models", "m", "sha256"), ["f" * 64], ["f" * 63, "F" * 64, 1]),
-    (("training", "epochs"), [1, 10**9, None], [0, -1, 1.5, "2", True, 10**400]),
+    (("training", "epochs"), [1, 10**9, None, 10**400], [0, -1, 1.5, "2", True]),
     (("training", "learning_rate"), [1e-30, 1], [0, -1, float("inf"), "x"]),
     (("training", "warmup"), [0, 0.5], [1, -0.1]),
-    (("training", "max_length"), [1, 2**31], [0, 2**70, []]),
-    (("methods", "lora", "r"), [1, 64], [0, -1, 1.5, "8", 10**30]),
+    (("training", "max_length"), [1, 2**31, 2**70], [0, []]),
+    (("methods", "lora", "r"), [1, 64, 10**30], [0, -1, 1.5, "8"]),
     (("methods", "lora", "dropout"), [0, 0.9], [1, -1, "x"]),
     (("methods", "lora", "model"), ["bert", ["bert"]], ["no", [], 1, ["bert", "bert"]]),
-    (("methods", "own", "layers"), [[0], [0, 2]], [[], [-1], ["x"], 1]),
+    (("methods", "own", "layers"), [[0], [0, 2], []], [[-1], ["x"], 1]),
     (("methods", "new"), [{"method": "tfidf"}, {"method": "last-k", "model": "m"}],
      [{"method": "no"}, {}, None, [], {"method": "tfidf", "no": 1}]),
-    (("seeds",), [[0], [2**31, 5], [1, 2, 3]], [[], [0, 0], [-1], [0.5], 1, ["x"]]),
+    (("seeds",), [[0], [2**31, 5], [1, 2, 3], [-1]], [[], [0, 0], [0.5], 1, ["x"]]),
     (("tuning",), [{"trials": 1000}, {"seconds": 1}],
      [{}, {"trials": 0}, {"trials": 1, "seed": 0}]),
     (("compute", "threads"), [1, 1000], [0, -1, "x"]),
