@@ -1,7 +1,8 @@
 """Inputs that are sound but for one value at most: they reach the checks behind the first ones.
 
 Bytes that are bent at random rarely get past a parser. Here everything parses: sizes, counts and
-offsets agree, names are known, rows have their columns. In half of the inputs one value is wrong.
+offsets agree, names are known, rows have their columns. In up to half of the inputs one value is
+wrong.
 """
 
 from __future__ import annotations
@@ -68,10 +69,10 @@ def _put(study: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 def study(draw: st.DrawFn, sound: dict[str, Any]) -> bytes:
     """Return study files with other settings, in one of three ways of writing YAML."""
     made = copy.deepcopy(sound)
-    for place in draw(st.lists(st.integers(0, len(PLACES) - 1), max_size=4, unique=True)):
+    for place in draw(st.lists(st.integers(0, len(PLACES) - 1), max_size=3, unique=True)):
         path, allowed, _ = PLACES[place]
         _put(made, path, copy.deepcopy(draw(st.sampled_from(allowed))))
-    if draw(st.booleans()):
+    if draw(st.integers(0, 2)) == 0:
         path, _, wrong = draw(st.sampled_from(PLACES))
         _put(made, path, copy.deepcopy(draw(st.sampled_from(wrong))))
     how = draw(st.sampled_from(["json", "lines", "indented"]))
