@@ -17,12 +17,13 @@ from pydantic import ValidationError
 import tarazu
 from tarazu import catalog
 from tarazu.archive import bundle
+from tarazu.catalog import find_method
 from tarazu.errors import BadInput
 from tarazu.record.record import Artifact
 from tarazu.record.spec import ModelSpec
 from tarazu.record.store import Store
-from tarazu.study_file import load_study
-from tarazu.study_yaml import read_document
+from tarazu.study_file import load_study, read_knobs
+from tarazu.study_yaml import parse_override, read_document
 from tarazu.testing.records import make_record
 
 STUDY: dict[str, Any] = {
@@ -94,7 +95,7 @@ LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 )
 
 
-@pytest.mark.parametrize(
+LIMITED = pytest.mark.parametrize(
     ("text", "found"),
     [
         (LAUGHS, "values may be"),
@@ -110,10 +111,34 @@ LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     ],
     ids=range(10),
 )
+
+
+@LIMITED
 def test_yaml_is_limited(tmp_path: Path, text: str, found: str) -> None:
     begun = time.process_time()
     assert found in refused(tmp_path, text)
     assert time.process_time() - begun < 5
+
+
+@LIMITED
+def test_an_override_has_the_limits_of_a_study_file(tmp_path: Path, text: str, found: str) -> None:
+    (tmp_path / "s.yaml").write_text(json.dumps(STUDY))
+    begun = time.process_time()
+    for given in (f"methods.lora={text}", f"r={text}"):
+        with pytest.raises(BadInput) as error:
+            read_knobs(find_method("lora"), [given])
+        assert found.replace("bytes", "letters") in str(error.value)
+        with pytest.raises(BadInput) as error:
+            load_study(tmp_path / "s.yaml", [given])
+        assert found.replace("bytes", "letters") in str(error.value)
+        assert all(len(problem.where) < 200 + len(LAUGHS) for problem in error.value.problems)
+    assert time.process_time() - begun < 20
+
+
+def test_the_path_of_an_override_is_limited() -> None:
+    with pytest.raises(BadInput, match="nested at most 40 deep") as error:
+        parse_override(f"{'a.' * 10_000}b=1")
+    assert len(error.value.problems[0].where) <= 80
 
 
 def test_shipped_studies_are_within_the_limits() -> None:

@@ -5,17 +5,27 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from tarazu import processes
 from tarazu.errors import bad
+from tarazu.record.ledger import Ledger, read_ledgers
+from tarazu.record.progress import PlannedRun
+from tarazu.record.record import Input
+from tarazu.record.standing import Standing, read_plan
 from tarazu.record.store import Store
+from tarazu.record.watched import changed_files, watch
 from tarazu.report.complaints import complain, print_problems, write_traceback
 from tarazu.report.progress_view import ProgressView
+from tarazu.runner import Outcome
 from tarazu.scrub import HIDDEN, scrub
 from tarazu.testing.records import Make
+from tarazu.tuning.search import Job
+from tarazu.workshop import Workshop
 
 TOKEN = "tok-0123456789+/abc"
 
@@ -26,6 +36,7 @@ def _token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MY_PASSWORD", 'pass"wörd\\123')
     monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "token"))
     (tmp_path / "token").write_text("stored-token-of-the-hub\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
 
 
 @pytest.mark.parametrize("name", ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "MLFLOW_TRACKING_PASSWORD"])
@@ -147,3 +158,84 @@ def test_no_token_reaches_the_terminal_or_a_log(
     log = write_traceback(RuntimeError(TOKEN)).read_text()
     assert TOKEN not in log
     assert HIDDEN in log
+
+
+MACHINES = """machine api.wandb.ai
+  login user password wandb-key-0123456789
+machine h login ann password "quoted word-77"
+default login me password short
+"""
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_passwords_of_netrc_are_secrets(
+    named: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / ("netrc" if named else ".netrc")
+    if not named:
+        monkeypatch.delenv("NETRC")
+        monkeypatch.setenv("HOME", str(tmp_path))
+    file.write_text(MACHINES)
+    file.chmod(0o644)  # that others may read it makes it no less a secret
+    assert scrub("user wandb-key-0123456789 short") == f"user {HIDDEN} short"
+
+
+@pytest.mark.parametrize("content", [b"machine", b"\xff\xfe", b"machine h login a password"])
+def test_a_damaged_netrc_is_passed_over(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "netrc").write_bytes(content)
+    assert scrub(f"a {TOKEN}") == f"a {HIDDEN}"
+    (tmp_path / "netrc").unlink()
+    (tmp_path / "netrc").mkdir()
+    assert scrub(f"a {TOKEN}") == f"a {HIDDEN}"
+
+
+class Silent:
+    """A listener that hears nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None
+
+
+def test_no_token_reaches_the_plan_the_inputs_or_the_ledger(
+    tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TARAZU_LEDGER", str(tmp_path / "home" / "ledger.jsonl"))
+    token = "tok-0123456789-abc"
+    monkeypatch.setenv("WANDB_API_KEY", token)
+    out = tmp_path / "out"
+    out.mkdir()
+    standing = Standing(Silent(), out)
+    standing.planned([PlannedRun(f"{token} · seed 0", token, finished=False, work=1.0, key="k")])
+    standing.started(0)
+    for name in ("a.csv", f"{token}.csv"):
+        (tmp_path / name).write_text("x")
+    watch(out, [("data", tmp_path / "a.csv", None), ("data", tmp_path / f"{token}.csv", None),
+                (f"model {token}", tmp_path / "a.csv", None)])  # fmt: skip
+    record = make(token, inputs={"test": Input(rows=1, sha256="ab" * 32)}, test_access=["test"])
+    Ledger(out, print).count(record)
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".csv"]
+    names = {path.name for path in written}
+    assert {"plan.json", ".running.json", ".inputs.json", "ledger.jsonl"} <= names
+    for file in written:
+        assert token.encode() not in file.read_bytes(), file
+    # What was written can be read: a file that cannot be named is not watched, and has not changed.
+    assert [slot.entry for slot in read_plan(out) or []] == [HIDDEN]
+    assert changed_files(out) == []
+    assert [line.entry for line in read_ledgers([out / "ledger.jsonl"])] == [HIDDEN]
+
+
+def test_an_error_log_steers_no_terminal_and_holds_no_token(
+    tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    said = f"ValueError: \x1b]0;title\x07 a\rb \x9b31m \u202e \ud800 {TOKEN}\n\tline 2"
+    workshop: Any = SimpleNamespace(
+        store=Store(tmp_path / "out"), ledger=SimpleNamespace(count=lambda record: None)
+    )
+    outcome = Outcome(make("lora", status="failed", error="no", variants=[]), [], said)
+    record = Workshop._keep(workshop, outcome, Job(outcome.record.spec), tmp_path / "none")
+    log = (workshop.store.run_folder(record) / "error.log").read_text("utf-8")
+    shown = "ValueError: \\u001b]0;title\\u0007 a\\u000db \\u009b31m \\u202e \\ud800 "
+    assert log == f"{shown}{HIDDEN}\n\tline 2"
+    unexpected = write_traceback(RuntimeError(said)).read_text("utf-8")
+    assert f"{shown}{HIDDEN}\n\tline 2" in unexpected

@@ -42,6 +42,16 @@ def load(folder: Path, **more: Any) -> Splits:
     return load_splits(DataSpec(**told), TASK, folder)
 
 
+def test_a_test_set_of_one_class_is_named_by_split_file_and_class(folder: Path) -> None:
+    write(folder / "one.csv", [("s 1", "h", "neutral"), ("s 2", "h", "neutral")])
+    splits = load(folder, test={"near": "test.csv", "far": "one.csv"})
+    assert len(splits.tests["far"]) == 2
+    assert splits.notes == [
+        "far: one.csv: 2 rows all with the label 'neutral': scores there cannot show whether "
+        "classes are told apart"
+    ]
+
+
 def test_groups_are_never_parted(folder: Path) -> None:
     splits = load(folder)
     train, validation = ({i.group for i in s} for s in (splits.train, splits.validation))

@@ -186,9 +186,9 @@ def status(
 
     found = read_status(folder)
     if form == "json":
-        import json
+        from tarazu.report.json_report import to_json
 
-        typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+        typer.echo(to_json(found.to_json()))
         return
     from tarazu.report.status_view import status_view
 

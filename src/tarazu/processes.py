@@ -134,7 +134,7 @@ def _start(process: Any) -> None:
     Both go to the whole group, and would end it while it loads: what is blocked here is blocked
     there.
     """
-    with _nameless_main():
+    with _nameless_main(), _safe_path():
         resource_tracker.ensure_running()  # it would unblock them
         usual = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         try:
@@ -280,6 +280,23 @@ def _leave_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Keep new processes from importing a `torch.py` of the working folder.
+
+    The fork server and the resource tracker begin as ``python -c``, which looks there first.
+    """
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 @contextmanager

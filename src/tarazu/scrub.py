@@ -1,13 +1,15 @@
 """Tokens and passwords taken out of texts that are kept: records, logs, messages.
 
 An exception of the Hub's client or of a tracker may carry the header or the address that it was
-sent with. What is known to be a secret here (the environment, the Hub's stored token) is replaced
-wherever it stands; beside that, what has the form of one.
+sent with. What is known to be a secret here (the environment, the Hub's stored token, passwords in
+``~/.netrc``, where trackers keep theirs) is replaced wherever it stands; beside that, what has the
+form of one.
 """
 
 from __future__ import annotations
 
 import json
+import netrc
 import os
 import re
 from pathlib import Path
@@ -44,7 +46,7 @@ def scrub(text: str) -> str:
 def _known() -> list[str]:
     """Return the secrets of this machine, longest first: one may be part of another."""
     found = {value.strip() for name, value in os.environ.items() if _NAMES.search(name)}
-    found.add(_stored())
+    found |= {_stored(), *_netrc()}
     found = {one for one in found if _SECRET.fullmatch(one)}
     forms = {form(one) for one in found for form in (str, _in_address, _in_json)}
     return sorted(forms, key=len, reverse=True)
@@ -67,3 +69,14 @@ def _stored() -> str:
         return file.read_text("utf-8").strip()
     except (OSError, ValueError, RuntimeError):  # nobody's home
         return ""
+
+
+def _netrc() -> list[str]:
+    """Return the passwords of ``~/.netrc``, or of the file that NETRC names."""
+    try:
+        # A file by name: only the default one is refused where others may read it.
+        file = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
+        hosts = netrc.netrc(str(file)).hosts.values()
+    except (OSError, ValueError, RuntimeError, netrc.NetrcParseError):
+        return []
+    return [password for _, _, password in hosts if password]

@@ -97,16 +97,20 @@ def read_document(path: Path) -> Document:
         BadInput: The file is missing, too large, not UTF-8, or not YAML.
     """
     text = _read_text(path)
-    name = path.name
     try:
-        _check_limits(name, text)
-        root = _yaml().compose(text)
-        document = Document(name, {})
-        if root is not None:
-            _Walk(document).visit(root, (), 0)
-        document.values = _plain(_yaml().load(text))
+        return _parsed(path.name, text)
     except (YAMLError, ValueError, TypeError) as error:
-        raise BadInput(_syntax_problem(name, error)) from None
+        raise BadInput(_syntax_problem(path.name, error)) from None
+
+
+def _parsed(name: str, text: str) -> Document:
+    """Read YAML within the limits."""
+    _check_limits(name, text)
+    root = _yaml().compose(text)
+    document = Document(name, {})
+    if root is not None:
+        _Walk(document).visit(root, (), 0)
+    document.values = _plain(_yaml().load(text))
     return document
 
 
@@ -119,14 +123,14 @@ def _check_limits(name: str, text: str) -> None:
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         where = f"{name}:{event.start_mark.line + 1}"
         if aliases > MAX_ALIASES:
-            raise bad(where, f"a study file may use at most {MAX_ALIASES} aliases", "more")
+            raise bad(where, f"a study may use at most {MAX_ALIASES} aliases", "more")
         if depth > MAX_DEPTH:
             raise bad(where, f"values may be nested at most {MAX_DEPTH} deep", "more")
         if nodes > MAX_NODES:
-            raise bad(where, f"a study file may hold at most {MAX_NODES} values", "more")
+            raise bad(where, f"a study may hold at most {MAX_NODES} values", "more")
         if getattr(event, "tag", None) is not None:
             # Not that a tag could run anything here: it would only change what a value is.
-            raise bad(where, "a study file has plain values, without tags", event.tag)
+            raise bad(where, "a study has plain values, without tags", event.tag)
 
 
 def _read_text(path: Path) -> str:
@@ -225,15 +229,24 @@ def parse_override(text: str) -> tuple[list[str], Any]:
     """Split ``a.b=c`` into the parts of its path and its value, read as YAML.
 
     Raises:
-        BadInput: It has no ``=``, an empty key, or a value that is not YAML.
+        BadInput: It has no ``=``, an empty key, a value that is not YAML, or is beyond the limits
+            of a study file.
     """
     where = f"--set {text}"
     path, equals, value = text.partition("=")
     parts = [part.strip() for part in path.split(".")]
     if not equals or not all(parts):
         raise bad(where, "must have the form a.b=c", "", "Example: --set training.epochs=1")
+    name = f"--set {path}"
+    if len(text) > MAX_BYTES:
+        raise bad(name[:80], f"an override may have at most {MAX_BYTES} letters", len(text))
+    if len(parts) > MAX_DEPTH:
+        raise bad(name[:80], f"values may be nested at most {MAX_DEPTH} deep", len(parts))
     try:
-        return parts, _plain(_yaml().load(value))
+        document = _parsed(name, value)
+        if document.problems:
+            raise BadInput(*(problem for _, problem in document.problems))
+        return parts, document.values
     except (YAMLError, RecursionError, ValueError, TypeError) as error:
         found = getattr(error, "problem", None) or str(error)
         raise bad(where, "the value must be valid YAML", found, "Quote it.") from None

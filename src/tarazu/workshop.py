@@ -18,6 +18,7 @@ from tarazu.record.ledger import Ledger
 from tarazu.record.progress import Listener
 from tarazu.record.record import Event, RunRecord
 from tarazu.record.store import Store
+from tarazu.report.plain import escaped
 from tarazu.runner import Outcome, run
 from tarazu.scrub import scrub
 from tarazu.signals import deferred, shielded
@@ -128,7 +129,7 @@ class Workshop:
         if outcome.details:
             log = self.store.run_folder(record) / "error.log"
             with suppress(OSError):  # the record says the reason; this is for its author
-                log.write_text(scrub(outcome.details), encoding="utf-8")
+                log.write_text(escaped(scrub(outcome.details)), encoding="utf-8")
         return record
 
     def _checkpoints(self, job: Job) -> Checkpoints:

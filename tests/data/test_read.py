@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tarazu.data import corpus_source
+from tarazu.data import corpus_source, plausible
+from tarazu.data import read as read_module
 from tarazu.data.memory import limited_memory
 from tarazu.data.read import Rows, read_rows
 from tarazu.errors import BadInput
@@ -241,10 +242,66 @@ def test_a_small_parquet_file_cannot_fill_the_memory(
     write_table(tmp_path / "a.parquet", pa.table({"text": rows}))
     assert (tmp_path / "a.parquet").stat().st_size < 10_000
     assert "plausible size" in refused(tmp_path, "a.parquet")
-    monkeypatch.setattr("tarazu.data.read._SMALL", 0)
+    monkeypatch.setattr("tarazu.data.plausible._SMALL", 0)
     text = pa.array(["x" * (4 << 20)], pa.large_string())
     write_table(tmp_path / "a.parquet", pa.table({"text": text}))
     assert "plausible size" in refused(tmp_path, "a.parquet")
+
+
+@pytest.mark.parametrize("cell", ["x" * 101, b"x" * 101, ["a", "x" * 101], {"a": ["x" * 101]}])
+def test_a_long_cell_is_named_by_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cell: object
+) -> None:
+    monkeypatch.setattr("tarazu.data.plausible.LONGEST", 100)
+    short = {"text": "x" * 100, "other": None}
+    table = pa.Table.from_pylist([short, {"text": "", "other": cell}, short])
+    write_table(tmp_path / "a.parquet", table)
+    found = "row 2: 'other' has at most 100 characters"
+    assert f"a.parquet: {found}" in refused(tmp_path, "a.parquet")
+    data = datasets.Dataset(table)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: data)
+    assert f"hf:org/name:train: {found}" in refused(tmp_path, "hf:org/name:train")
+    write_table(tmp_path / "a.parquet", table.slice(2))
+    assert read(tmp_path, "a.parquet") == [short]
+
+
+def test_a_line_and_a_cell_have_one_limit() -> None:
+    assert plausible.LONGEST == read_module.LONGEST == 1 << 24
+
+
+def test_a_small_data_set_of_the_hub_cannot_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(texts: list[str | None], size: int) -> str:
+        data = datasets.Dataset.from_dict({"text": texts})
+        data.info.download_size = size
+        monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: data)
+        return refused(tmp_path, "hf:org/name:train")
+
+    assert "2000 rows of" in refuse(["x" * 40_000] * 2000, 1000)
+    assert "200000 rows of" in refuse([None] * 200_000, 1000)
+    # What it does not say of itself is stopped by the memory that it takes.
+    monkeypatch.setattr("tarazu.data.plausible._MEMORY", 1 << 20)
+    assert "1000 bytes that fill the memory" in refuse(["x" * 40_000] * 1000, 1000)
+
+
+def test_an_honest_data_set_of_the_hub_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = datasets.Dataset.from_dict({"text": ["x" * 1000] * 5000})
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: data)
+    for size in (None, 0, 100_000):
+        data.info.download_size = size
+        assert len(read(tmp_path, "hf:org/name:train")) == 5000
+
+
+def test_text_of_the_hub_that_is_no_utf8_is_bad_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = pa.array([b"a", b"\xff\xfe"], pa.binary())
+    data = datasets.Dataset(pa.table({"text": values.view(pa.string())}))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: data)
+    assert "the data set must be readable" in refused(tmp_path, "hf:org/name:train")
 
 
 def test_parquet_columns_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -30,8 +30,9 @@ def test_bent_inputs_are_accepted_or_refused_and_nothing_else(
     assert found["examples"] == []
     assert found["broken"] == 0
     assert found["accepted"] + found["refused"] == 60
-    assert found["accepted"] > 0
-    assert found["refused"] > 0
+    # Deeper checks are reached by what gets past the first ones.
+    assert found["accepted"] > 60 // 6
+    assert found["refused"] > 60 // 6
     assert found["slowest"] < 5
 
 

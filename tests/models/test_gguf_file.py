@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,29 @@ def test_conversion_happens_once(
     monkeypatch.setattr(gguf_file, "_convert", refuse)
     spec = ModelSpec(source=str(path))
     assert fetch(spec, "tiny", base=Path("/"), note=refuse) == model
+
+
+def test_nothing_beside_the_file_is_obeyed(
+    tiny: tuple[LocalModel, dict[str, Any], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _, path = tiny
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    shutil.copy(path, folder)
+    (folder / "adapter_config.json").write_text(
+        json.dumps({"base_model_name_or_path": str(tmp_path / "other"), "peft_type": "LORA"})
+    )
+    (folder / "adapter_model.bin").write_bytes(b"a pickle")
+    (folder / "config.json").write_text("{")
+    (folder / "generation_config.json").write_text("{")
+    (folder / "tokenizer.json").write_text("{")
+    monkeypatch.setenv("TARAZU_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(folder)
+    again = fetch(ModelSpec(source=path.name), "tiny", base=Path("."), note=lambda _: None)
+    names = sorted(file.name for file in model.path.iterdir())
+    assert sorted(file.name for file in again.path.iterdir()) == names
+    for name in names:
+        assert (again.path / name).read_bytes() == (model.path / name).read_bytes(), name
 
 
 def test_quantisation_is_read_from_the_tensors_not_the_name(tmp_path: Path) -> None:

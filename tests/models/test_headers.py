@@ -57,6 +57,32 @@ def refused_gguf(tmp_path: Path, content: bytes) -> str:
     return str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        (b"llama.block_count", 1_000),
+        (b"llama.expert_count", 1 << 15),
+        (b"llama.attention.head_count_kv", 1 << 20),
+        (b"qwen2.context_length", 1 << 24),
+        (b"llama.vocab_size", 1 << 28),
+    ],
+)
+@pytest.mark.parametrize(("kind", "form"), [(4, "<I"), (10, "<Q"), (11, "<q")])
+def test_sizes_that_no_model_has_are_refused(
+    tmp_path: Path, name: bytes, most: int, kind: int, form: str
+) -> None:
+    def made(value: int) -> bytes:
+        return gguf(
+            [ARCHITECTURE, entry(name, kind, struct.pack(form, value))], [tensor(b"w", (2,))]
+        )
+
+    assert f"'{name.decode()}' of {most + 1} (at most {most})" in refused_gguf(
+        tmp_path, made(most + 1)
+    )
+    (tmp_path / "y.gguf").write_bytes(made(most))
+    assert check_header(tmp_path / "y.gguf", WHERE).total() == 2
+
+
 def test_sound_headers_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "x.gguf"
     array = entry(b"a", 9, struct.pack("<IQ", 8, 2) + string(b"x") + string(b""))

@@ -209,3 +209,18 @@ def test_describing_needs_the_configuration_only(cache: Path, no_socket: list[An
     spec = ModelSpec(source="org/tiny")
     assert describe(spec, "m", base=Path("/nowhere"), note=print).hidden_size == 12
     assert no_socket == []
+
+
+def test_a_repository_with_an_adapter_is_refused_before_it_is_downloaded(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_with(monkeypatch, AssertionError("downloaded"))
+    list_as(monkeypatch, ["config.json", "model.safetensors", "adapter_config.json"])
+    with pytest.raises(BadInput, match="must be one whole model"):
+        fetch_llama()
+
+
+def test_an_adapter_in_the_cache_is_not_loaded_either(cache: Path, no_socket: list[Any]) -> None:
+    fill_cache(cache, "org/tiny", {**FILES, "adapter_config.json": b"{}"})
+    with pytest.raises(BadInput, match="must be one whole model"):
+        fetch(ModelSpec(source="org/tiny"), "tiny", base=Path("/nowhere"), note=lambda _: None)

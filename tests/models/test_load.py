@@ -3,11 +3,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from tarazu.errors import BadInput
+from tarazu.models import load as module
 from tarazu.models.heads import ClassificationHead
 from tarazu.models.learner import Learner
 from tarazu.models.load import empty_learner, load_learner, load_tokenizer
@@ -120,3 +123,30 @@ def test_code_of_a_repository_is_never_led_to(tiny: Tiny, tmp_path: Path) -> Non
     (folder / "evil.py").write_text("raise SystemExit('ran')")
     learner = load_learner(folder, tiny_info(folder), "text", 0, CPU)
     assert type(learner.body).__name__ == "GPT2LMHeadModel"
+
+
+def test_a_model_of_too_many_parts_is_refused_while_it_is_made(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tiny_info(tiny("bert"))
+    made = sum(1 for _ in empty_learner(info, "text", 0).body.modules())
+    monkeypatch.setattr(module, "MAX_PARTS", made)
+    with pytest.raises(BadInput, match=rf"config\.json: a model must have at most {made} modules"):
+        empty_learner(info, "text", 0)
+    monkeypatch.setattr(module, "MAX_PARTS", 10 * made)
+    for _ in range(20):  # what one model has does not count for the next
+        empty_learner(info, "text", 0)
+    # Leaves count as well, before anything holds them.
+    monkeypatch.setattr(module, "MAX_PARTS", 10)
+    with pytest.raises(BadInput), module.limited_parts("x"):
+        [torch.nn.Linear(1, 1) for _ in range(11)]
+    [torch.nn.Linear(1, 1) for _ in range(11)]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"num_attention_heads": 7}, {"hidden_size": -1}, {"hidden_act": "no-such"}]
+)
+def test_a_configuration_of_no_model_is_bad_input(tiny: Tiny, changes: dict[str, object]) -> None:
+    info = tiny_info(tiny("bert"))
+    with pytest.raises(BadInput, match=r"config\.json: must describe a model that can be made"):
+        empty_learner(replace(info, config={**info.config, **changes}), "text", 0)

@@ -201,3 +201,18 @@ def test_minilm_of_the_wheel_loads() -> None:
     backbone = AutoModel.from_pretrained(model.path, trust_remote_code=False)
     output = backbone(**tokenizer("A small test.", return_tensors="pt"))
     assert output.last_hidden_state.shape[-1] == model.info.hidden_size == 384
+
+
+@pytest.mark.parametrize("name", ["adapter_config__json", "Adapter_Config__json"])
+def test_a_model_with_an_adapter_beside_it_is_refused(tmp_path: Path, name: str) -> None:
+    make_folder(tmp_path / "mine", **{name: '{"base_model_name_or_path": "org/other"}'})
+    with pytest.raises(BadInput, match=r"without an adapter_config\.json.*Merge the adapter"):
+        fetch(ModelSpec(source="./mine"), "m", base=tmp_path, note=print)
+
+
+def test_an_adapter_alone_is_named_as_one(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "adapter_config.json").write_text("{}")
+    (tmp_path / "mine" / "adapter_model.safetensors").write_bytes(save({}))
+    with pytest.raises(BadInput, match="must be one whole model"):
+        fetch(ModelSpec(source="./mine"), "m", base=tmp_path, note=print)

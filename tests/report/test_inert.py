@@ -20,11 +20,15 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
+from typer.testing import CliRunner
 
+from tarazu.cli import app
 from tarazu.errors import bad
 from tarazu.record.progress import PlannedRun, Progress
 from tarazu.record.record import Event
+from tarazu.record.standing import Standing
 from tarazu.record.store import Store
+from tarazu.record.watched import watch
 from tarazu.report.api import (
     Results,
     read_results,
@@ -100,6 +104,11 @@ TOGETHER = {
 }
 every = pytest.mark.parametrize("text", TOGETHER.values(), ids=TOGETHER)
 each = pytest.mark.parametrize("text", EVIL.values(), ids=EVIL)
+# Names of folders have at most 255 bytes: all texts, a few at a time.
+names = list(EVIL)
+parted = pytest.mark.parametrize(
+    "text", ["".join(EVIL[name] for name in names[place::3]) for place in range(3)], ids=range(3)
+)
 
 
 class Page(HTMLParser):
@@ -240,3 +249,105 @@ def test_no_name_leaves_the_folder(tmp_path: Path, text: str) -> None:
     for record in (tmp_path / "out").rglob("record.json"):
         assert record.parent.parent == tmp_path / "out" / "runs"
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def told(*arguments: object) -> str:
+    """Return what a command prints, and that it did nothing unexpected."""
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert done.exit_code in (0, 2), done.output
+    assert "Unexpected" not in done.output
+    return done.output
+
+
+@parted
+def test_data_command(tmp_path: Path, text: str) -> None:
+    column = text.strip()
+    rows = [
+        {column: f"{text} {i}", "label": label, "g": f"{text} {i}", "genre": text}
+        for i, label in enumerate([text, "other"] * 4)
+    ]
+    for name in ("train", "test"):
+        lines = [json.dumps({**row, column: f"{row[column]} {name}", "g": f"{row['g']} {name}"})
+                 for row in rows]  # fmt: skip
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+    one = json.dumps({column: "x", "label": text, "g": "h", "genre": text})
+    (tmp_path / "one.jsonl").write_text(one)
+    study = {
+        "version": 1,
+        "study": "s",
+        "task": {
+            "family": "classification", "labels": [text.strip(), "other"], "title": text,
+            "columns": {"text": column}, "group_by": "g", "licence": text, "source": text,
+        },
+        "data": {"train": "train.jsonl", "test": {"a": "test.jsonl", "b": "one.jsonl"},
+                 "validation": {"rows": 2}},
+        "methods": {"majority": {}},
+    }  # fmt: skip
+    (tmp_path / "s.yaml").write_text(json.dumps(study))
+    said = told("data", tmp_path / "s.yaml")
+    inert(said)
+    assert "all with the label" in said
+    # Refused: unknown labels, columns, files and settings, each told in the text's own words.
+    changes: list[dict[str, Any]] = [
+        {"task": {**study["task"], "labels": ["one", "other"]}},  # type: ignore[dict-item]
+        {"task": {**study["task"], "columns": {"text": f"no {text}"}}},  # type: ignore[dict-item]
+        {"data": {"train": text, "test": text}},
+        {"data": {"train": f"hf:{text}", "test": f"corpus:{text}"}},
+        {"methods": {text: {text: text}}},
+        {"models": {"m": {"source": text}}, text: text},
+    ]
+    for change in changes:
+        (tmp_path / "s.yaml").write_text(json.dumps({**study, **change}))
+        said = told("data", tmp_path / "s.yaml")
+        inert(said)
+        assert "problem" in said
+    inert(told("data", tmp_path / "s.yaml", "--set", f"{text}={text}"))
+    inert(told("data", tmp_path / text.replace("/", "-")))
+
+
+@parted
+def test_explain_command(tmp_path: Path, text: str) -> None:
+    folder = tmp_path / text.replace("/", "-")
+    folder.mkdir()
+    config = {"model_type": "gpt2", "n_embd": 8, "n_layer": 1, "n_head": 2, "vocab_size": 9}
+    (folder / "config.json").write_text(json.dumps({**config, text: text}))
+    for form in ((), ("--json",), ("--lang", "fa")):
+        said = told("explain", "lora", "--model", folder, *form)
+        inert(said)
+        assert "problem" not in said
+    for wrong in ("model_type", "architectures", "dtype", "n_layer"):
+        (folder / "config.json").write_text(json.dumps({**config, wrong: text}))
+        inert(told("explain", "lora", "--model", folder))
+    for given in ((text,), ("lora", "--model", text), ("lora", "--set", f"r={text}"),
+                  ("lora", "--set", text), ("lora", "--set", f"{text}=1")):  # fmt: skip
+        inert(told("explain", *given))
+
+
+@parted
+def test_status_command(tmp_path: Path, text: str) -> None:
+    store = Store(tmp_path / "out")
+    store.write_study({"study": text, "methods": {text: {}}})
+    broken = make_record(text, status="failed", error=text, variants=[], measured={})
+    store.write_record(broken)
+    watch(tmp_path / "out", [("study", tmp_path / "gone", None)])
+    standing = Standing(Silent(), tmp_path / "out")
+    planned = [PlannedRun(text, text, finished=False, work=1.0, key=key)
+               for key in (broken.key, "")]  # fmt: skip
+    standing.planned(planned)
+    standing.started(0)
+    said = told("status", tmp_path / "out")
+    inert(said)
+    assert "1 failed, 1 waiting" in said
+    said = told("status", tmp_path / "out", "--format", "json")
+    inert(said)
+    assert [run["entry"] for run in json.loads(said)["runs"]] == [text, text]
+    (tmp_path / "out" / "plan.json").unlink()
+    inert(told("status", tmp_path / "out"))
+    inert(told("status", tmp_path / text.replace("/", "-")))
+
+
+class Silent:
+    """A listener that hears nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None

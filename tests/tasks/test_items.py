@@ -128,6 +128,24 @@ def test_ids_must_be_unique() -> None:
     assert [item.id for item in items] == ["a", "b"]
 
 
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
+@pytest.mark.parametrize("column", ["premise", "hypothesis", "genre", "id", "promptID"])
+def test_nul_and_half_of_a_pair_are_named_by_file_and_row(column: str, text: str) -> None:
+    rows = [pair(promptID="1", id="a", genre="x"), pair(promptID="2", id="b", genre="x")]
+    rows[1][column] = text
+    message = refused(multinli.TASK, rows, group_by="promptID")
+    assert message.startswith("pairs.csv, row 2: must have ")
+    assert f"in column '{column}'" in message
+    # A column that nothing reads may hold what it will.
+    items, _ = items_from_rows(multinli.TASK, [{**pair(), "other": text}], "x")
+    assert len(items) == 1
+
+
+def test_nul_in_an_answer_or_a_label_is_refused() -> None:
+    assert "row 1: must have no NUL" in refused(corpus_qa.TASK, [asked("B\0b")])
+    assert "row 1: must have a known label" in refused(multinli.TASK, [pair("neutral\0")])
+
+
 def test_empty_split() -> None:
     assert "must hold at least one row, but got an empty split" in refused(multinli.TASK, [])
 
@@ -138,11 +156,12 @@ def test_one_class_cannot_be_trained_on_but_tested() -> None:
     assert "rows of two labels or more, but got only 'neutral' in all 2 rows" in message
     items, notes = items_from_rows(multinli.TASK, rows, "x")
     assert len(items) == 2
-    assert notes == ["x: 2 rows all with the label 'neutral'"]
+    why = "scores there cannot show whether classes are told apart"
+    assert notes == [f"x: 2 rows all with the label 'neutral': {why}"]
     # One row cannot have two.
     items, notes = items_from_rows(multinli.TASK, rows[:1], "x", training=True)
     assert len(items) == 1
-    assert notes == ["x: 1 row all with the label 'neutral'"]
+    assert notes == [f"x: 1 row all with the label 'neutral': {why}"]
 
 
 def test_groups_are_short_and_equal_for_equal_texts() -> None:

@@ -10,33 +10,18 @@ import csv
 import glob
 import io
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tarazu.data.corpus_source import corpus_file
-from tarazu.data.memory import limited_memory
+from tarazu.data.hub import hub_rows
+from tarazu.data.plausible import LONGEST, Rows, check_cells, named, plausible
 from tarazu.errors import bad, did_you_mean
 
-Rows = list[dict[str, object]]
-
-_HUB = re.compile(
-    r"hf:(?P<id>[^/@:\s]+/[^/@:\s]+)(/(?P<config>[^@:\s]+))?(@(?P<revision>[^:\s]+))?:(?P<split>\S+)"
-)
-_LONGEST = 1 << 24
-"""Bytes of a line and characters of a cell: no model reads texts of sixteen million letters."""
-# A Parquet file that says it holds more than this for its size is made to fill memory. Every row
-# has a text of its own, so that there are never more rows than bytes.
-_LARGEST_GROWTH = 200
-_SMALL = 64 << 20
-# What a file does not say about itself (one long text told ten thousand times, a page that lies) is
-# stopped by the memory that reading may take beside that.
-_MEMORY = 512 << 20
-_FEW_ROWS = 100_000
 _REWRITE = "Mend this line, or convert the file to jsonl or parquet."
 
 
@@ -60,7 +45,7 @@ def read_rows(source: str, *, base: Path, where: str) -> Rows:
         with file.open("rb") as stream:
             return _some(list(_jsonl(stream, source)), source, where)
     if source.startswith("hf:"):
-        return _some(_hub(source, where), source, where)
+        return _some(hub_rows(source, where), source, where)
     rows: Rows = []
     columns: dict[str, object] = {}
     for path in _paths(source, base, where):
@@ -124,9 +109,9 @@ def _file(path: Path, where: str) -> Rows:
 
 def _lines(stream: IO[bytes], name: str) -> Iterator[str]:
     """Yield the lines of a text file; what is not text in UTF-8 is named by its line."""
-    for number, raw in enumerate(iter(lambda: stream.readline(_LONGEST + 1), b""), 1):
-        if len(raw) > _LONGEST:
-            raise bad(f"{name}:{number}", f"a line has at most {_LONGEST} bytes", "more", _REWRITE)
+    for number, raw in enumerate(iter(lambda: stream.readline(LONGEST + 1), b""), 1):
+        if len(raw) > LONGEST:
+            raise bad(f"{name}:{number}", f"a line has at most {LONGEST} bytes", "more", _REWRITE)
         if b"\0" in raw:
             raise bad(f"{name}:{number}", "a text file has no NUL bytes", "one", _REWRITE)
         try:
@@ -156,7 +141,7 @@ def _jsonl(stream: IO[bytes], name: str) -> Iterator[dict[str, object]]:
 
 
 def _csv(stream: IO[bytes], name: str) -> Iterator[dict[str, object]]:
-    csv.field_size_limit(_LONGEST)
+    csv.field_size_limit(LONGEST)
     reader = csv.reader(_lines(stream, name), strict=True)
 
     def numbered() -> Iterator[tuple[int, list[str]]]:
@@ -212,34 +197,23 @@ def _parquet(stream: IO[bytes], name: str) -> Iterator[dict[str, object]]:
     stream.seek(0)
     try:
         file = pq.ParquetFile(stream)
-        _check_growth(file.metadata, size, name)
-        with limited_memory(_MEMORY + _LARGEST_GROWTH * size):
+        groups = (file.metadata.row_group(index) for index in range(file.metadata.num_row_groups))
+        unpacked = sum(group.total_byte_size for group in groups)
+        with plausible(name, rows=file.metadata.num_rows, unpacked=unpacked, size=size):
             table = file.read(use_threads=False)
             _check_columns(table, name)
             rows = _as_rows(table, name)
-    except MemoryError:
-        rule = "a Parquet file must unpack to a plausible size"
-        raise bad(name, rule, f"{size} bytes that fill the memory", "Write it again.") from None
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError, RecursionError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise bad(name, "must be a readable Parquet file", first, "Fetch it again.") from None
-    return iter(_named(rows, _class_names(table.schema.metadata or {}), name))
+    check_cells(rows, name)
+    return iter(named(rows, _class_names(table.schema.metadata or {}), name))
 
 
 def _check_columns(table: pa.Table, name: str) -> None:
     if len(set(table.column_names)) < table.num_columns:
         found = ", ".join(map(repr, table.column_names))
         raise bad(name, "every column must have a name of its own", found)
-
-
-def _check_growth(metadata: pq.FileMetaData, size: int, name: str) -> None:
-    """Refuse a small file that says it holds a huge table, before it is unpacked."""
-    groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
-    unpacked = sum(group.total_byte_size for group in groups)
-    if unpacked > _LARGEST_GROWTH * size + _SMALL or metadata.num_rows > size + _FEW_ROWS:
-        rule = "a Parquet file must unpack to a plausible size"
-        found = f"{metadata.num_rows} rows of {unpacked} bytes in a file of {size}"
-        raise bad(name, rule, found, "Write the file again.")
 
 
 def _as_rows(table: pa.Table, name: str) -> Rows:
@@ -274,67 +248,6 @@ def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
-
-
-def _named(rows: Rows, names: dict[str, list[str]], name: str) -> Rows:
-    """Replace class numbers by their names; −1 stands for a row without a label."""
-    for number, row in enumerate(rows, 1):
-        for column, known in names.items():
-            value = row.get(column)
-            if not isinstance(value, int):
-                continue
-            if value >= len(known):
-                rule = f"'{column}' must be a class below {len(known)}"
-                raise bad(f"{name}: row {number}", rule, value)
-            row[column] = known[value] if value >= 0 else None
-    return rows
-
-
-def _hub(source: str, where: str) -> Rows:
-    match = _HUB.fullmatch(source)
-    if match is None:
-        rule = "a source on the Hub must be hf:ORG/NAME[/CONFIG][@REV]:SPLIT"
-        raise bad(where, rule, f"'{source}'", "Example: hf:nyu-mll/multi_nli:train")
-    from datasets import ClassLabel, load_dataset
-    from datasets.exceptions import DatasetsError
-
-    try:
-        # Code that comes with a data set is never run: `datasets` 4 and later has no such thing.
-        data: Any = load_dataset(
-            match["id"], name=match["config"], revision=match["revision"], split=match["split"]
-        )
-    except (DatasetsError, OSError, ValueError, KeyError, RuntimeError) as error:
-        raise bad(where, *_hub_problem(source, match["id"], error)) from error
-    names = {c: f.names for c, f in data.features.items() if isinstance(f, ClassLabel)}
-    return _named(data.to_list(), names, source)
-
-
-def _hub_problem(source: str, name: str, error: Exception) -> tuple[str, str, str]:
-    """Say why the Hub gave no data, and what to do: offline, or unknown data set or split."""
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    found = f"'{source}': {first}"
-    if _unreachable(error):
-        remedy = (
-            "There is no connection and no copy in the cache. Connect once, or download the files "
-            "elsewhere and name them by path."
-        )
-        return "the data must be on this machine or the Hub reachable", found, remedy
-    remedy = f"See https://huggingface.co/datasets/{name} for its configurations and splits."
-    return "the Hub must hold this data set, configuration and split", found, remedy
-
-
-def _unreachable(error: BaseException | None) -> bool:
-    """Tell whether an error, or what caused it, was a missing connection."""
-    while error is not None:
-        names = {kind.__name__ for kind in type(error).__mro__}
-        if isinstance(error, (ConnectionError, TimeoutError)) or names & {
-            "OfflineModeIsEnabled",
-            "LocalEntryNotFoundError",
-            "TransportError",
-        }:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 _READERS: dict[str, Callable[[IO[bytes], str], Iterator[dict[str, object]]]] = {

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
@@ -64,6 +64,29 @@ def allowed(name: str, patterns: tuple[str, ...] = MODEL_FILES) -> bool:
     """Tell whether a file name is one of a model's files, never a pickle."""
     lower = name.lower()
     return not lower.endswith(PICKLES) and any(fnmatch(lower, pattern) for pattern in patterns)
+
+
+def refuse_adapter(names: Iterable[str], found: object, where: str) -> None:
+    """Refuse a model with an adapter beside it, or an adapter alone.
+
+    transformers would load the adapter with the model unannounced, from a pickle if need be.
+
+    Args:
+        names: The files beside one another.
+        found: Where they are.
+        where: The place in the study file, for messages.
+
+    Raises:
+        BadInput: One of them is the configuration of an adapter.
+    """
+    if any(name.lower() == "adapter_config.json" for name in names):
+        raise bad(
+            where,
+            "must be one whole model, without an adapter_config.json",
+            found,
+            "Merge the adapter into its base (PEFT: merge_and_unload, then save_pretrained) and "
+            "name that folder; or name the base alone.",
+        )
 
 
 def sha256_of(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from tarazu.errors import bad
+from tarazu.models.config_limits import check_sizes
 from tarazu.models.info import Card, Kind, ModelInfo
 
 UNBOUNDED = 1_000_000
@@ -47,8 +48,8 @@ def info_from_config(
         card: What is known of the published model.
 
     Raises:
-        BadInput: When the architecture is unknown, is an encoder-decoder, or needs code from its
-            own repository.
+        BadInput: When the architecture is unknown, is an encoder-decoder, needs code from its own
+            repository, or has sizes that no model has.
     """
     parsed = _parse(name, config)
     text = parsed.get_text_config()
@@ -73,8 +74,9 @@ def _parse(name: str, config: dict[str, Any]) -> Any:
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     where = f"models.{name}: config.json"
+    check_sizes(config, where)
     model_type = config.get("model_type")
-    if model_type not in CONFIG_MAPPING:
+    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
         remedy = (
             "The model brings code of its own, which tarazu never runs; use a model whose "
             "architecture is part of transformers."
@@ -82,6 +84,10 @@ def _parse(name: str, config: dict[str, Any]) -> Any:
             else "Check that the folder holds a language model, or update transformers."
         )
         raise bad(where, "must name a model_type that transformers knows", model_type, remedy)
+    names = config.get("architectures") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        rule = f"must be a valid {model_type} configuration"
+        raise bad(where, rule, "'architectures' that are no list of names")
     try:
         parsed = CONFIG_MAPPING[model_type].from_dict(config)
     except Exception as error:  # transformers validates with errors of several kinds

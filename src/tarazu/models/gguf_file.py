@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,13 +85,29 @@ def _convert(path: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
+    from tarazu.models.load import limited_parts
+
     # transformers draws three progress bars here; what takes time was said by `note`.
-    with contextlib.redirect_stderr(io.StringIO()):
-        loaded = AutoModelForCausalLM.from_pretrained(
-            path.parent, gguf_file=path.name, dtype=torch.float32, trust_remote_code=False
-        )
+    with _alone(path) as link, contextlib.redirect_stderr(io.StringIO()):
+        with limited_parts(path.name):
+            loaded = AutoModelForCausalLM.from_pretrained(
+                link.parent,
+                gguf_file=link.name,
+                dtype=torch.float32,
+                local_files_only=True,
+                trust_remote_code=False,
+            )
         _save_model(loaded, folder)
-        _convert_tokenizer(path, folder, loaded.config)
+        _convert_tokenizer(link, folder, loaded.config)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[Path]:
+    """Give a link to a file in a folder of its own: transformers obeys what lies beside a file."""
+    with tempfile.TemporaryDirectory(prefix="tarazu-") as folder:
+        link = Path(folder) / path.name
+        link.symlink_to(path.absolute())
+        yield link
 
 
 def _save_model(loaded: Any, folder: Path) -> None:
@@ -113,7 +131,7 @@ def _convert_tokenizer(path: Path, folder: Path, config: Any) -> None:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(
-        path.parent, gguf_file=path.name, trust_remote_code=False
+        path.parent, gguf_file=path.name, local_files_only=True, trust_remote_code=False
     )
     _mend_pre_tokenizer(tokenizer, _string_field(path, "tokenizer.ggml.pre"))
     # The file states the model's length, not the tokenizer's, which then counts as endless.

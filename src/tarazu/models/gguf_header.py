@@ -24,10 +24,23 @@ from tarazu.errors import bad
 _HEADER = struct.Struct("<4sIQQ")  # magic, version, number of tensors, number of metadata entries
 _SMALLEST_ENTRY = 12  # bytes that the shortest metadata entry or tensor description can take
 _SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # bytes by type
+_WHOLE = frozenset({0, 1, 2, 3, 4, 5, 10, 11})  # those that are whole numbers
 _UINT32, _STRING, _ARRAY = 4, 8, 9
 _ALIGNMENT = b"general.alignment"
 _DEFAULT_ALIGNMENT = 32
 _LARGEST_ALIGNMENT = 1 << 16
+
+# By the last word of an entry's name, as in `config_limits`: a model is made of these.
+_MOST = {
+    b"block_count": 1_000,
+    b"expert_count": 1 << 15,
+    b"context_length": 1 << 24,
+    b"embedding_length": 1 << 20,
+    b"feed_forward_length": 1 << 20,
+    b"head_count": 1 << 20,
+    b"head_count_kv": 1 << 20,
+    b"vocab_size": 1 << 28,
+}
 
 MAX_TENSORS = 100_000
 MAX_ENTRIES = 10_000
@@ -127,7 +140,7 @@ def check_header(path: Path, where: str) -> Counter[str]:
 
     Raises:
         BadInput: It is no GGUF file, its names are not unique, its counts, lengths or dimensions
-            are absurd, or a tensor lies outside of it.
+            are absurd, or a tensor lies outside of it; or a model of such sizes does not exist.
     """
     with path.open("rb") as file:
         header = file.read(_HEADER.size)
@@ -171,6 +184,7 @@ def _entries(walk: _Walk, count: int) -> int:
         kind = walk.u32("an entry's type")
         start = walk.place
         walk.value(kind, name)
+        _check_most(walk, kind, name, start)
         if walk.place > MAX_METADATA:
             raise _Damaged(f"metadata of more than {MAX_METADATA} bytes")
         if name == _ALIGNMENT:
@@ -180,6 +194,15 @@ def _entries(walk: _Walk, count: int) -> int:
             if not 0 < alignment <= _LARGEST_ALIGNMENT or alignment & (alignment - 1):
                 raise _Damaged("an alignment that is no power of two")
     return alignment
+
+
+def _check_most(walk: _Walk, kind: int, name: bytes, start: int) -> None:
+    """Refuse a size that no model has; the value has just been gone over."""
+    most = _MOST.get(name.rpartition(b".")[2])
+    if most is not None and kind in _WHOLE:
+        value = int.from_bytes(walk.data[start : walk.place], "little")
+        if value > most:
+            raise _Damaged(f"'{name.decode()[:80]}' of {value} (at most {most})")
 
 
 def _tensors(walk: _Walk, count: int, alignment: int) -> Counter[str]:

@@ -19,6 +19,7 @@ from tarazu.models.cache import (
     allowed,
     disk_full,
     is_disk_full,
+    refuse_adapter,
 )
 from tarazu.models.info import Card
 
@@ -161,7 +162,7 @@ def _download(source: HubSource, where: str, card: Card | None, patterns: list[s
         # Asked first: without a network, snapshot_download would return a half-filled folder.
         listed = HfApi().model_info(source.repo, revision=source.revision).siblings or []
         if patterns is _PATTERNS:
-            _require_safetensors(source, where, [file.rfilename for file in listed])
+            _require_whole_model(source, where, [file.rfilename for file in listed])
         folder = _snapshot(source, patterns, offline=False)
     except BadInput:
         raise
@@ -172,8 +173,9 @@ def _download(source: HubSource, where: str, card: Card | None, patterns: list[s
     return folder
 
 
-def _require_safetensors(source: HubSource, where: str, names: list[str]) -> None:
+def _require_whole_model(source: HubSource, where: str, names: list[str]) -> None:
     top = [name.lower() for name in names if "/" not in name]
+    refuse_adapter(top, source.repo, where)
     if any(name.endswith(".safetensors") for name in top):
         return
     pickled = any(name.endswith(PICKLES) for name in top)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import nn
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
+from tarazu.errors import BadInput, bad
 from tarazu.models.fast.attention import use_block_attention
 from tarazu.models.fast.dropout import use_cheap_dropout
 from tarazu.models.fast.last_layer import use_short_last_layer
@@ -22,6 +29,9 @@ from tarazu.models.learner import Learner
 from tarazu.models.precision import Precision
 
 HeadName = Literal["classes", "spans", "text"]
+
+MAX_PARTS = 400_000
+"""Modules and parameters of one model. DeepSeek-V3, were each expert a module, has 110,000."""
 
 
 def _auto_class(info: ModelInfo) -> Any:
@@ -77,11 +87,52 @@ def make_head(info: ModelInfo, reading: HeadName, classes: int) -> nn.Module | N
 
 
 def empty_learner(info: ModelInfo, reading: HeadName, classes: int) -> Learner:
-    """Make a learner on meta tensors: exact shapes, no weights, no memory."""
+    """Make a learner on meta tensors: exact shapes, no weights, no memory.
+
+    Raises:
+        BadInput: The configuration describes no model, or one of absurdly many parts.
+    """
+    where = f"models.{info.name}: config.json"
     with torch.device("meta"):
-        config = _config(info)
-        body = _auto_class(info).from_config(config, **_extra(info, config))
+        try:
+            with limited_parts(where):
+                config = _config(info)
+                body = _auto_class(info).from_config(config, **_extra(info, config))
+        except BadInput:
+            raise
+        except Exception as error:  # sizes that do not fit one another; errors of several kinds
+            raise bad(where, "must describe a model that can be made", error) from error
         return Learner(body, info, make_head(info, reading, classes))
+
+
+@contextmanager
+def limited_parts(where: str) -> Iterator[None]:
+    """Refuse a model of too many modules while it is made, whatever setting asked for them.
+
+    Args:
+        where: The place of what describes it, for messages.
+
+    Raises:
+        BadInput: There are more than `MAX_PARTS` modules and parameters.
+    """
+    made = 0
+
+    def count(module: nn.Module, name: str, part: object) -> None:
+        nonlocal made
+        made += 1
+        if made > MAX_PARTS:
+            rule = f"a model must have at most {MAX_PARTS:,} modules and parameters"
+            raise bad(where, rule, "more")
+
+    hooks = (
+        register_module_module_registration_hook(count),
+        register_module_parameter_registration_hook(count),
+    )
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def load_learner(

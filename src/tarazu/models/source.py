@@ -23,6 +23,7 @@ from tarazu.models.cache import (
     Note,
     hash_model_files,
     read_manifest,
+    refuse_adapter,
     sha256_of,
 )
 from tarazu.models.cards import find_card
@@ -120,6 +121,7 @@ def fetch(spec: ModelSpec, name: str, *, base: Path, note: Note) -> LocalModel:
     card = _card(source, spec)
     if isinstance(source, HubSource):
         folder = fetch_hub(source, f"{where}.source", card, note)
+        refuse_adapter([path.name for path in folder.iterdir()], folder, f"{where}.source")
         check_weights(folder, f"{where}.source")
         return _local(folder, hash_model_files(folder), None, spec, name, card)
     if isinstance(source, FolderSource):
@@ -255,6 +257,7 @@ def _fetch_gguf(
 
 
 def _check_folder(folder: Path, where: str) -> None:
+    refuse_adapter([path.name for path in folder.iterdir()], folder, where)
     missing = missing_files(folder)
     if not missing:
         check_weights(folder, where)

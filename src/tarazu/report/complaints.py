@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tarazu.errors import BadInput
-from tarazu.report.plain import one_line, plain, shorten
+from tarazu.report.plain import escaped, one_line, plain, shorten
 from tarazu.scrub import scrub
 
 _VALUE_LENGTH = 200
@@ -50,7 +50,7 @@ def write_traceback(error: BaseException) -> Path:
         The file.
     """
     name = f"error-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.log"
-    text = scrub("".join(traceback.format_exception(error)))
+    text = escaped(scrub("".join(traceback.format_exception(error))))
     try:
         import platformdirs
 

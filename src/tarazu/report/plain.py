@@ -18,7 +18,7 @@ def plain(text: object) -> str:
 
 
 def escaped(said: str) -> str:
-    """Return JSON that holds the same and steers no terminal: such characters are escaped."""
+    """Return JSON, or a log, that says the same and steers no terminal: characters are escaped."""
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", said)
 
 

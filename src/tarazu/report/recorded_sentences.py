@@ -188,7 +188,10 @@ SENTENCES = (
         "whose answer is not in the context, scored as text only",
         "که پاسخش در متن نیست تنها با متن پاسخ سنجیده می‌شود",
     ),
-    Text("all with the label '{label}'", "همه با برچسب {label}"),
+    Text(
+        "all with the label '{label}': scores there cannot show whether classes are told apart",
+        "همه با برچسب {label}؛ نمره‌های آن نشان نمی‌دهد که رده‌ها از هم بازشناخته می‌شوند یا نه",
+    ),
     Text(
         "{count} {split} rows were dropped because they leak",
         "{count} سطر {split} کنار گذاشته شد، چون نشت می‌کرد",

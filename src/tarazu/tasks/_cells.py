@@ -38,16 +38,20 @@ def text_cell(row: Row, column: str) -> str:
 
 
 def readable(text: str, column: str) -> str:
-    """Return the text if it can be written as UTF-8: broken escapes cannot.
+    """Return the text if it is text: broken escapes cannot be written as UTF-8.
 
     Raises:
-        Refused: It holds half a surrogate pair.
+        Refused: It holds half a surrogate pair, or a NUL, as no text file may either.
     """
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
         rule = f"must have valid Unicode in column '{column}'"
         raise Refused(rule, ascii(text[:40]), "Write the file again as UTF-8.") from None
+    if "\0" in text:
+        place = text.index("\0")
+        rule = f"must have no NUL character in column '{column}'"
+        raise Refused(rule, f"one at position {place}", "Remove it, or remove the row.")
     return text
 
 

@@ -25,6 +25,7 @@ from tarazu.tasks._task import Row, Task
 
 _OPTIONAL = ("id", "genre")
 _NO_LABEL = frozenset(("", "-1", "-", "nan"))
+_ONE_CLASS = "scores there cannot show whether classes are told apart"
 _SHOWN = 10
 _LONG_GROUP = 40
 
@@ -148,7 +149,7 @@ class _Reading:
                 f"only '{min(found)}' in all {len(self.items)} rows",
                 "Check the label column, or name more data.",
             )  # fmt: skip
-        self.counts[f"all with the label '{min(found)}'"] = len(self.items)
+        self.counts[f"all with the label '{min(found)}': {_ONE_CLASS}"] = len(self.items)
 
     def _item(self, number: int, row: Row) -> Item | None:
         identity = self._id(number, row)
@@ -166,7 +167,7 @@ class _Reading:
         value = row.get(column)
         if value is None or not str(value).strip():
             raise Refused(f"must have an id in column '{column}'")
-        first = self.ids.setdefault(str(value), number)
+        first = self.ids.setdefault(readable(str(value), column), number)
         if first != number:
             raise Refused(
                 f"must have an id of its own in column '{column}'",
@@ -188,8 +189,10 @@ class _Reading:
     def _given_slices(self, row: Row) -> dict[str, str]:
         if "genre" not in self.has:
             return {}
-        value = row.get(self.task.columns["genre"])
-        return {"genre": str(value).strip() or "unknown" if value is not None else "unknown"}
+        column = self.task.columns["genre"]
+        value = row.get(column)
+        genre = "" if value is None else str(value).strip()
+        return {"genre": readable(genre, column) or "unknown"}
 
     def _gold(self, row: Row, fields: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Return the gold answers and their offsets; without any, the row is dropped."""
