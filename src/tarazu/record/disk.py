@@ -69,6 +69,14 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, so that they are there after a crash."""
+    missing = [one for one in (folder, *folder.parents) if not one.is_dir()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in missing:
+        sync(one.parent)
+
+
 def write_synced(temporary: Path, text: str, place: Path) -> None:
     """Write a text under a temporary name beside its place, sync it, and move it into place."""
     try:

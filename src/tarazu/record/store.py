@@ -24,7 +24,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,12 +56,12 @@ class Store:
     Args:
         folder: The output folder. It is made at the first write.
         versions: Hash of the package versions (`tarazu.record.environment`) that a finished run
-            must have been made with to be found; None finds every one.
+            must have been made with to be found, or several; None finds every one.
     """
 
-    def __init__(self, folder: Path, versions: str | None = None) -> None:
+    def __init__(self, folder: Path, versions: str | Collection[str] | None = None) -> None:
         self.folder = folder
-        self.versions = versions
+        self.versions = (versions,) if isinstance(versions, str) else versions
         self._runs = folder / "runs"
         self._data = folder / "data"
         self._device: int | None = None  # of the folder, while it is locked
@@ -350,7 +350,7 @@ class Store:
 
     def fresh(self, record: RunRecord) -> bool:
         """Tell whether a run was made with the versions that are asked for."""
-        return self.versions in (None, record.environment.hash)
+        return self.versions is None or record.environment.hash in self.versions
 
     def records(self) -> list[RunRecord]:
         """Return all records, finished and failed, sorted by entry and seed."""
