@@ -2,21 +2,30 @@
 
 The settings of the run stay what was asked for, and so does its content key: the effective batch is
 the same, and an event tells what was used. Such a run need not be equal to the last bit.
+
+What was settled on is noted beside the checkpoints, so that a command that goes on begins with it.
+Where the system kills the whole command, nobody is left to halve anything; a command that has died
+at the very same place again and again is taken for one without memory by the next.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 from tarazu.processes import OutOfMemory, RunFailed, Tell
+from tarazu.record.attempted import Attempted, Notes
 from tarazu.record.progress import Progress
 from tarazu.record.record import Event, Phase
 from tarazu.work import Request, Work
 
 MEMORY_EVENT = "memory"
 LOST = "lost"
+CUTS = 4
+"""Deaths of the whole command at one place, in a row, that are taken for a lack of memory. Machines
+that are taken away at any time hardly ever are at the same update each time."""
 _GIB = 2**30
 
 
@@ -34,6 +43,10 @@ class Attempts:
         self.events: list[Event] = []
         self.lost: Phase | None = None
         self._tell = tell
+        checkpoints = request.checkpoints
+        traced = checkpoints is not None and request.info is not None
+        self._notes = Notes(checkpoints.folder, checkpoints.made_by) if traced else None
+        self._taken_up = False
 
     @property
     def measured(self) -> dict[str, Phase]:
@@ -49,21 +62,42 @@ class Attempts:
         Raises:
             RunFailed: Not even one row at a time fits, or it failed for another reason.
         """
+        self._take_up()
         while True:
             phase = ""
 
             def heard(progress: Progress) -> None:
                 nonlocal phase
                 phase = progress.phase
+                if self._notes is not None:
+                    self._notes.at(progress)
                 self._tell(progress)
 
             start, kept = time.perf_counter(), self._kept()
             try:
-                return work(self.request, heard)
+                with self._notes.traced() if self._notes is not None else nullcontext():
+                    return work(self.request, heard)
             except OutOfMemory as error:
                 seconds = time.perf_counter() - start - (self._kept() - kept)
                 self._lose(max(seconds, 0.0))
                 self._ask_for_less(phase, error)
+
+    def _take_up(self) -> None:
+        """Begin with what attempts of earlier commands came to."""
+        if self._notes is None or self._taken_up:
+            return
+        self._taken_up = True
+        before, where = self._notes.read(), self._notes.cut_off_at()
+        self.request = replace(self.request, fewer_rows=before.rows, fewer_answers=before.answers)
+        self.events += [Event(kind=MEMORY_EVENT, message=message) for message in before.told]
+        if not where:
+            return
+        cuts = before.cuts + 1 if where == before.cut_at else 1
+        if cuts < CUTS:
+            self._notes.write(replace(before, cut_at=where, cuts=cuts))
+        else:
+            reason = f"so it seems: the whole command was killed {cuts} times at the same place"
+            self._ask_for_less(where.partition(" ")[0], OutOfMemory(reason))
 
     def _kept(self) -> float:
         checkpoints = self.request.checkpoints
@@ -89,12 +123,23 @@ class Attempts:
                 "than they would, so scores may differ by rounding"
             )
         if rows < 2:
+            if self._notes is not None:
+                self._notes.forget()  # another time there may be more
             at_once = f" with {rows} row at a time" if rows else ""
+            needed = (
+                f"than the {error.peak / _GIB:.2f} GiB that it had, and {error.free / _GIB:.2f} "
+                "GiB were free afterwards"
+                if error.peak
+                else "than it can have here"
+            )
             raise RunFailed(
                 f"memory ran out in phase '{phase}'{at_once} ({error.reason}): the run needs more "
-                f"than the {error.peak / _GIB:.2f} GiB that it had, and {error.free / _GIB:.2f} "
-                "GiB were free afterwards",
+                f"{needed}",
                 error.details,
             )
         message = f"memory ran out in phase '{phase}' ({error.reason}): made again with {told}"
         self.events.append(Event(kind=MEMORY_EVENT, message=message))
+        if self._notes is not None:
+            said = tuple(event.message for event in self.events)
+            less = Attempted(self.request.fewer_rows, self.request.fewer_answers, said)
+            self._notes.write(less)
