@@ -115,7 +115,7 @@ def run_study(
     made_by = None if keep_stale else same_hashes(versions())
     folder = Path(out) if out is not None else Path("out") / study.spec.study
     store = Store(folder, made_by)
-    with interruptible(), store.lock() as held, handing_on(held):
+    with interruptible(), store.lock(note=listener.note) as held, handing_on(held):
         settle_versions(store, entries, listener.note)
         others = untouched(store, study, entries)
         store.write_study(study.spec.model_dump(mode="json", by_alias=True))
