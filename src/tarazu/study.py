@@ -298,7 +298,8 @@ def _run_all(
     infos = {name: model.info for name, model in workshop.models.items()}
 
     def announce(runs: list[PlannedRun]) -> None:
-        check_space(store.folder, runs, entries, infos, study.task, listener.note)
+        states = workshop.shelves.disk if workshop.shelves is not None else 0
+        check_space(store.folder, runs, entries, infos, study.task, listener.note, states=states)
         listener.planned(runs)
 
     if study.spec.tuning is not None:

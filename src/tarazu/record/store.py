@@ -34,7 +34,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from tarazu.errors import bad
-from tarazu.record.disk import sync, told_plainly, write_synced
+from tarazu.record.disk import make_folder, sync, told_plainly, write_synced
 from tarazu.record.holder import Holder
 from tarazu.record.holder import held as holding
 from tarazu.record.key import canonical_json, sha256_file, sha256_rows, sha256_text
@@ -92,7 +92,7 @@ class Store:
         """
         with ExitStack() as held:
             with told_plainly(self.folder):
-                self.folder.mkdir(parents=True, exist_ok=True)
+                make_folder(self.folder)
                 runs = held.enter_context(folder_lock(self.folder))
                 if (kind := drive(self.folder)) is not None:
                     note(_on_a_drive(self.folder, kind))
@@ -148,7 +148,8 @@ class Store:
         temporary = place.parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
         with self.writing():
             try:
-                temporary.mkdir(parents=True)
+                make_folder(place.parent)
+                temporary.mkdir()
                 yield temporary
                 for path in (*temporary.rglob("*"), temporary):
                     sync(path)
@@ -255,7 +256,7 @@ class Store:
         said = {"notes": list(notes), **leakage}
         text = scrub(json.dumps(said, ensure_ascii=False, indent=1)) + "\n"
         with self.writing():
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             # Beside the folder, where what a killed process leaves is looked for.
             temporary = self._data / f"{_TEMPORARY}{uuid.uuid4().hex}"
             write_synced(temporary, text, folder / "notes.json")
@@ -288,7 +289,7 @@ class Store:
     def _write_json(self, name: str, values: Mapping[str, Any]) -> None:
         text = scrub(json.dumps(values, ensure_ascii=False, indent=2)) + "\n"
         with self.writing():
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             temporary = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
             write_synced(temporary, text, self.folder / name)
 
