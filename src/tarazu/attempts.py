@@ -84,7 +84,10 @@ class Attempts:
 
     def _take_up(self) -> None:
         """Begin with what attempts of earlier commands came to."""
-        if self._notes is None or self._taken_up:
+        if self._notes is None:
+            return
+        self._notes.part += 1
+        if self._taken_up:
             return
         self._taken_up = True
         before, where = self._notes.read(), self._notes.cut_off_at()

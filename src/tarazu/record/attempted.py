@@ -23,7 +23,7 @@ from tarazu.record.progress import Progress
 
 _NOTES, _AT = "attempts.json", "at"
 _TRACED = ("train", "validate", "evaluate")
-_WIDTH = 64
+_WIDTH, _FIELDS = 64, 4
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,14 @@ class Notes:
     Attributes:
         folder: Of this run alone; made when it is needed.
         made_by: What must be the same for the notes to count, as for its checkpoints.
+        part: Which part of the run is being made.
     """
 
     folder: Path
     made_by: str
+    part: int = 0
     _file: int | None = None
     _trained: int = 0
-    _part: int = 0
 
     def read(self) -> Attempted:
         """Return what was noted."""
@@ -66,7 +67,9 @@ class Notes:
             values = json.loads((self.folder / _NOTES).read_text(encoding="utf-8"))
             if values.pop("made_by") != self.made_by:
                 return Attempted()
-            return Attempted(**{**values, "told": tuple(values["told"])})
+            found = Attempted(**{**values, "told": tuple(values["told"])})
+            numbers = (found.rows, found.answers, found.cuts)
+            return found if all(isinstance(n, int | None) for n in numbers) else Attempted()
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return Attempted()
 
@@ -91,12 +94,12 @@ class Notes:
             return ""
         with suppress(OSError):
             (self.folder / _AT).unlink()
-        return where
+        fields = where.split()
+        return where if len(fields) == _FIELDS and fields[0] in _TRACED else ""
 
     @contextmanager
     def traced(self) -> Iterator[None]:
         """Keep a trace of an attempt as long as it has not ended, in whatever way."""
-        self._part += 1
         try:
             yield
         finally:
@@ -116,7 +119,7 @@ class Notes:
             return
         if progress.phase == "train":
             self._trained = progress.done
-        where = f"{progress.phase} {progress.done} {self._trained} {self._part}"
+        where = f"{progress.phase} {progress.done} {self._trained} {self.part}"
         with suppress(OSError):
             if self._file is None:
                 self.folder.mkdir(parents=True, exist_ok=True)

@@ -127,14 +127,16 @@ def held(folder: Path, note: Callable[[str], None]) -> Iterator[Holder]:
         OSError: It cannot be written to.
     """
     holder = Holder(folder)
-    holder._take(note)
-    thread = threading.Thread(target=holder._beat, daemon=True)
-    thread.start()
     try:
-        yield holder
+        holder._take(note)
+        thread = threading.Thread(target=holder._beat, daemon=True)
+        thread.start()
+        try:
+            yield holder
+        finally:
+            holder._over.set()
+            thread.join()
     finally:
-        holder._over.set()
-        thread.join()
         holder._let_go()
 
 

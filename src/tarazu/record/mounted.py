@@ -9,53 +9,16 @@ MOUNTS = Path("/proc/self/mountinfo")
 
 # File systems of the network, of the host of a virtual machine, and those that run as programs:
 # mounted cloud drives are such (Google Drive in Colab: fuse.drive; rclone, s3fs, gcsfuse, sshfs).
-_OTHERS_WRITE = frozenset(
-    [
-        "9p",
-        "afs",
-        "beegfs",
-        "ceph",
-        "cifs",
-        "coda",
-        "davfs",
-        "fhgfs",
-        "fuse",
-        "glusterfs",
-        "gpfs",
-        "lustre",
-        "ncpfs",
-        "nfs",
-        "nfs4",
-        "orangefs",
-        "panfs",
-        "prl_fs",
-        "pvfs2",
-        "smb2",
-        "smb3",
-        "smbfs",
-        "vboxsf",
-        "virtiofs",
-        "vmhgfs",
-        "wekafs",
-    ]
-)
+_OTHERS_WRITE = frozenset({
+    "9p", "afs", "beegfs", "ceph", "cifs", "coda", "davfs", "fhgfs", "fuse", "glusterfs", "gpfs",
+    "lustre", "ncpfs", "nfs", "nfs4", "orangefs", "panfs", "prl_fs", "pvfs2", "smb2", "smb3", "smbfs",
+    "vboxsf", "virtiofs", "vmhgfs", "wekafs",
+})  # fmt: skip
 # Programs that read a disk of this machine.
-_LOCAL = frozenset(
-    [
-        "bindfs",
-        "cryfs",
-        "encfs",
-        "exfat",
-        "ext2",
-        "ext4",
-        "fuse-overlayfs",
-        "gocryptfs",
-        "mergerfs",
-        "ntfs",
-        "ntfs-3g",
-        "unionfs",
-    ]
-)
+_LOCAL = frozenset({
+    "bindfs", "cryfs", "encfs", "exfat", "ext2", "ext4", "fuse-overlayfs", "gocryptfs", "mergerfs",
+    "ntfs", "ntfs-3g", "unionfs",
+})  # fmt: skip
 
 
 def drive(folder: Path) -> str | None:
