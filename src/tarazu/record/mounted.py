@@ -11,8 +11,8 @@ MOUNTS = Path("/proc/self/mountinfo")
 # mounted cloud drives are such (Google Drive in Colab: fuse.drive; rclone, s3fs, gcsfuse, sshfs).
 _OTHERS_WRITE = frozenset({
     "9p", "afs", "beegfs", "ceph", "cifs", "coda", "davfs", "fhgfs", "fuse", "glusterfs", "gpfs",
-    "lustre", "ncpfs", "nfs", "nfs4", "orangefs", "panfs", "prl_fs", "pvfs2", "smb2", "smb3", "smbfs",
-    "vboxsf", "virtiofs", "vmhgfs", "wekafs",
+    "lustre", "ncpfs", "nfs", "nfs4", "orangefs", "panfs", "prl_fs", "pvfs2", "smb2", "smb3",
+    "smbfs", "vboxsf", "virtiofs", "vmhgfs", "wekafs",
 })  # fmt: skip
 # Programs that read a disk of this machine.
 _LOCAL = frozenset({
