@@ -83,7 +83,8 @@ def on_a_drive(mounts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def put(folder: Path, count: int, machine: str = "another") -> None:
     folder.mkdir(exist_ok=True)
-    (folder / FILE).write_text(json.dumps(asdict(_Held(machine, "theirs", count))))
+    (folder / "theirs").write_text(json.dumps(asdict(_Held(machine, "theirs", count))))
+    (folder / "theirs").replace(folder / FILE)
 
 
 def count(folder: Path) -> int:
@@ -180,9 +181,9 @@ def test_a_study_whose_folder_is_taken_writes_no_more(
 def test_who_has_seen_another_one_once_does_not_forget_it(on_a_drive: Path) -> None:
     on_a_drive.mkdir()
     with held(on_a_drive, print) as ours:
-        put(on_a_drive, 1)
         until = time.monotonic() + 10
         while not ours._taken:
+            put(on_a_drive, 1)
             assert time.monotonic() < until
             time.sleep(0.005)
         (on_a_drive / FILE).unlink()

@@ -77,7 +77,8 @@ def sync(path: Path) -> None:
 def make_folder(folder: Path) -> None:
     """Make a folder, and those above it that are missing, so that they are there after a crash."""
     missing = [one for one in (folder, *folder.parents) if not one.is_dir()]
-    folder.mkdir(parents=True, exist_ok=True)
+    if missing:
+        folder.mkdir(parents=True, exist_ok=True)
     for one in missing:
         sync(one.parent)
 

@@ -32,6 +32,7 @@ WATCH = 60.0
 """Seconds in which a count that does not change belongs to a machine that is gone."""
 SETTLE = 2.0
 """Seconds after which one of two machines that came at once sees the other."""
+_GONE = 3  # looks: a drive may show no file while it is replaced
 _REMEDY = "Wait until it has finished, or choose another folder with --out."
 
 
@@ -83,17 +84,20 @@ class Holder:
                 f"Another machine had this folder: looking for {WATCH:.0f} s whether it is still "
                 "at work."
             )
-            until = time.monotonic() + WATCH
-            while time.monotonic() < until:
-                time.sleep(min(1.0, WATCH / 10))
-                now = _read(self._folder)
-                if now is None:
-                    break
-                if now != before:
-                    raise _in_use(self._folder)
+            self._watch(before)
         self._write()
         time.sleep(SETTLE)
         self.check()
+
+    def _watch(self, before: _Held) -> None:
+        """Return when a count has not changed for long, or its file is gone."""
+        until, missing = time.monotonic() + WATCH, 0
+        while time.monotonic() < until and missing < _GONE:
+            time.sleep(min(1.0, WATCH / 10))
+            now = _read(self._folder)
+            missing = missing + 1 if now is None else 0
+            if now is not None and now != before:
+                raise _in_use(self._folder)
 
     def _write(self) -> None:
         text = json.dumps(asdict(self._mine)) + "\n"
