@@ -211,3 +211,28 @@ def test_no_name_of_a_machine_is_written(on_a_drive: Path, monkeypatch: pytest.M
     monkeypatch.setattr("platform.node", lambda: "alices-laptop")
     with Store(on_a_drive).lock():
         assert "alice" not in (on_a_drive / FILE).read_text()
+
+
+def test_a_machine_that_lets_go_is_not_waited_for(
+    on_a_drive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holder, "WATCH", 3.0)
+    put(on_a_drive, 7)
+    timer = threading.Timer(0.1, (on_a_drive / FILE).unlink)
+    start = time.monotonic()
+    timer.start()
+    with Store(on_a_drive).lock():
+        assert time.monotonic() - start < 2.5
+    timer.join()
+
+
+def test_a_drive_that_shows_no_file_for_a_moment_is_watched_on(
+    on_a_drive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(on_a_drive, 7)
+    found = [_Held("another", "theirs", count) for count in (7, 8)]
+    shown = iter([found[0], None, None, found[1]])
+    monkeypatch.setattr(holder, "_read", lambda folder: next(shown, found[1]))
+    with pytest.raises(BadInput, match="another machine"), held(on_a_drive, print):
+        pytest.fail("both could write")
+    assert next(shown, None) is None
