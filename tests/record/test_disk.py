@@ -42,7 +42,7 @@ def test_every_new_folder_is_synced_into_the_one_above(
 ) -> None:
     monkeypatch.setenv("TARAZU_LEDGER", str(tmp_path / "user" / "data" / "ledger.jsonl"))
     out = tmp_path / "a" / "b" / "out"
-    store, items = Store(out, "e" * 64), make_items(3)
+    store, items = Store(out, "f" * 64), make_items(3)  # of other versions than the record
     record = make_record("lora").model_copy(update={"test_access": ["test"]})
     with store.lock():
         store.write_data_notes({"test": "ab" * 32}, [], {})
