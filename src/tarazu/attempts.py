@@ -44,8 +44,11 @@ class Attempts:
         self.lost: Phase | None = None
         self._tell = tell
         checkpoints = request.checkpoints
-        traced = checkpoints is not None and request.info is not None
-        self._notes = Notes(checkpoints.folder, checkpoints.made_by) if traced else None
+        self._notes = (
+            Notes(checkpoints.folder, checkpoints.made_by)
+            if checkpoints is not None and request.info is not None
+            else None
+        )
         self._taken_up = False
 
     @property
