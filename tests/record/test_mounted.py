@@ -157,9 +157,11 @@ def test_the_same_machine_need_not_wait_for_itself(
     on_a_drive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its locks say already that the study that was killed is gone."""
-    monkeypatch.setattr(holder, "WATCH", 1000.0)
+    monkeypatch.setattr(holder, "WATCH", 10.0)
     put(on_a_drive, 7, _machine())
+    start = time.monotonic()
     with Store(on_a_drive).lock():
+        assert time.monotonic() - start < 5
         assert json.loads((on_a_drive / FILE).read_text())["token"] != "theirs"
 
 
