@@ -6,7 +6,8 @@ import errno
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,15 +19,23 @@ import pytest
 import torch
 
 from tarazu import attempts, runner, work
+from tarazu.attempts import CUTS, Attempts
+from tarazu.models.cards import find_card
+from tarazu.models.config import info_from_config
 from tarazu.models.recompute import Recomputed
 from tarazu.processes import OutOfMemory, RunFailed, _out_of_memory, in_own_process
 from tarazu.readings._reading import Asking, Reading
+from tarazu.record.attempted import Notes
 from tarazu.record.progress import Progress, Silent
+from tarazu.record.spec import Setting
 from tarazu.record.store import Store
 from tarazu.report.recorded import known_in_persian
+from tarazu.splits import Splits
 from tarazu.study import run_study
+from tarazu.testing.records import make_record
 from tarazu.testing.tiny import TinyKind, nli_items, write_nli
 from tarazu.training import loop
+from tarazu.training.checkpoint import Checkpoints
 from tarazu.work import Request, Work, perform
 
 STUDY = """
@@ -302,6 +311,191 @@ def later(request: Request, *, tell: Any) -> Work:
 
     loop._update = update
     return perform(request, tell=tell)
+
+
+class Killed(BaseException):
+    """Stands for the death of the whole command."""
+
+
+class Kills(Totals):
+    """Kills the command in an update, once the batches are smaller than they were at first."""
+
+    def progress(self, index: int, progress: Progress) -> None:
+        super().progress(index, progress)
+        if (progress.phase, progress.done) == ("train", 2):
+            raise Killed
+
+
+def four_fit(request: Request, *, tell: Any) -> Work:
+    """Train where four rows at a time fit into memory."""
+    whole = loop._update
+
+    def update(*arguments: Any) -> float:
+        if (arguments[-1].micro_batch_size or arguments[-1].batch_size) > 4:
+            die()
+        return whole(*arguments)
+
+    loop._update = update
+    return perform(request, tell=tell)
+
+
+def test_what_fitted_is_remembered_by_the_next_command(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "perform", four_fit)
+    with pytest.raises(Killed):
+        run_study(study / "study.yaml", out=study / "out", listener=Kills())
+    (noted,) = (study / "out" / "checkpoints").glob("*/attempts.json")
+    assert str(study) not in noted.read_text()
+    found = run_study(study / "study.yaml", out=study / "out")
+    assert found.failed == 0
+    said = [event.message for event in found.records[0].events if event.kind == "memory"]
+    assert len(said) == 1
+    assert said[0].endswith("with micro-batches of 4 rows, not 8; every update has the same batch")
+    assert "lost" not in found.records[0].measured  # nothing was tried that had failed before
+    assert not (study / "out" / "checkpoints").exists()
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Request:
+    """A run that trains with 8 rows at a time and answers 4."""
+    spec = make_record("lora").spec
+    size = Setting(value=8, reason="", source="", chosen_by="default")
+    card = find_card("minilm")
+    assert card is not None
+    return Request(
+        spec=spec.model_copy(update={"settings": {"batch_size": size}, "eval_batch_size": 4}),
+        folder=None,
+        info=info_from_config(card.id, card.config, card=card),
+        splits=Splits([], [], {}),
+        scratch=tmp_path,
+        show_text=False,
+        checkpoints=Checkpoints(tmp_path / "out" / "checkpoints" / "run", "these versions"),
+    )
+
+
+@pytest.fixture
+def command(asked: Request, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Attempts]:
+    """Give a command that is killed at the last of some places, or comes to its end."""
+
+    @contextmanager
+    def without_an_end(notes: Notes) -> Iterator[None]:
+        yield  # nobody is left to remove the trace
+
+    def given(*places: tuple[str, int], request: Request = asked) -> Attempts:
+        def work(request: Request, hear: Any) -> Work:
+            for phase, done in places:
+                hear(Progress(phase, done, 9))
+            if places:
+                raise Killed
+            return Work([], {})
+
+        attempts = Attempts(request, lambda progress: None)
+        with monkeypatch.context() as patch:
+            if places:
+                patch.setattr(Notes, "traced", without_an_end)
+                with pytest.raises(Killed):
+                    attempts.make(work)
+            else:
+                attempts.make(work)
+        return attempts
+
+    return given
+
+
+def test_a_command_that_dies_at_one_place_again_and_again_has_no_memory(
+    asked: Request, command: Callable[..., Attempts]
+) -> None:
+    for rows in (8, 4, 2):
+        for _ in range(CUTS):
+            attempts = command(("load", 0), ("train", 0), ("train", 5))
+            assert attempts.request.micro_batch_size == rows
+    attempts = command(("train", 5), ("validate", 0))
+    assert attempts.request.micro_batch_size == 1
+    for _ in range(CUTS - 1):
+        command(("train", 5), ("validate", 0))
+    attempts = command()
+    assert (attempts.request.micro_batch_size, attempts.request.eval_batch_size) == (1, 2)
+    said = [event.message for event in attempts.events]
+    assert len(said) == 4
+    assert said[0].startswith(
+        "memory ran out in phase 'train' (so it seems: the whole command was killed 4 times at the "
+        "same place): made again with micro-batches of 4 rows, not 8;"
+    )
+    assert not asked.checkpoints or not (asked.checkpoints.folder / "at").exists()
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        [("train", 5), ("train", 6), ("train", 5), ("train", 6), ("train", 5)],
+        [("load", 0)] * (2 * CUTS),  # nothing could be made smaller
+        [("train", 5)] * (CUTS - 1),
+        [*[("train", 5)] * (CUTS - 1), ("evaluate", 0), *[("train", 5)] * (CUTS - 1)],
+    ],
+)
+def test_deaths_at_several_places_say_nothing_of_memory(
+    command: Callable[..., Attempts], places: list[tuple[str, int]]
+) -> None:
+    for place in places:
+        command(place)
+    attempts = command()
+    assert attempts.events == []
+    assert attempts.request.micro_batch_size == 8
+
+
+def test_an_attempt_that_ends_in_any_way_leaves_no_trace(
+    asked: Request, command: Callable[..., Attempts]
+) -> None:
+    def interrupted(request: Request, hear: Any) -> Work:
+        hear(Progress("train", 5, 9))
+        assert (asked.scratch / "out" / "checkpoints" / "run" / "at").exists()
+        raise KeyboardInterrupt
+
+    for _ in range(2 * CUTS):
+        with pytest.raises(KeyboardInterrupt):
+            Attempts(asked, lambda progress: None).make(interrupted)
+        assert list(asked.scratch.glob("out/*")) == []
+    assert command().events == []
+
+
+def test_where_nothing_fits_the_next_command_tries_anew(
+    asked: Request, command: Callable[..., Attempts]
+) -> None:
+    one = replace(asked, fewer_rows=None)
+    for _ in range(4 * CUTS):
+        command(("train", 5))
+    attempts = command(("train", 5))
+    assert (attempts.request.micro_batch_size, attempts.request.recompute) == (1, True)
+    for _ in range(CUTS - 1):
+        command(("train", 5))
+    said = r"with 1 row at a time and recomputed activations: it needs .* \(so it seems: "
+    with pytest.raises(RunFailed, match=said):
+        Attempts(one, lambda progress: None).make(lambda request, hear: Work([], {}))
+    attempts = command()
+    assert attempts.events == []
+    assert attempts.request.micro_batch_size == 8
+
+
+def test_notes_of_other_versions_and_torn_ones_do_not_count(
+    asked: Request, command: Callable[..., Attempts]
+) -> None:
+    for _ in range(CUTS):
+        command(("train", 5))
+    assert command(("train", 5)).request.micro_batch_size == 4
+    assert asked.checkpoints is not None
+    other = replace(asked, checkpoints=replace(asked.checkpoints, made_by="others"))
+    assert command(request=other).request.micro_batch_size == 8
+    (asked.checkpoints.folder / "attempts.json").write_text('{"rows": 2')
+    assert command().request.micro_batch_size == 8
+
+
+def test_a_disk_that_takes_no_notes_stops_no_run(
+    asked: Request, command: Callable[..., Attempts]
+) -> None:
+    (asked.scratch / "out").write_text("a file where a folder is needed")
+    assert command(("train", 5)).events == []
+    assert command().events == []
 
 
 def ask_for_too_much(*, tell: Any) -> None:

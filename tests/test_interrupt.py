@@ -50,6 +50,7 @@ main()
 """
 Begin = Callable[[], "subprocess.Popen[bytes]"]
 LORA = 1  # its place in the plan
+LIMIT = 10.0  # seconds from a signal to the end
 BOTH = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -96,9 +97,11 @@ class Sends(Silent):
 
     def __init__(self, number: int, phase: str, at: int, times: int = 1) -> None:
         self.number, self.where, self.times = number, (phase, at), times
+        self.sent = 0.0
 
     def progress(self, index: int, progress: Progress) -> None:
         if index == LORA and (progress.phase, progress.done) == self.where:
+            self.sent = self.sent or time.monotonic()
             for _ in range(self.times):
                 os.kill(os.getpid(), self.number)
 
@@ -133,10 +136,9 @@ def test_the_first_signal_leaves_a_checkpoint_and_the_result_is_the_same(
     sends = Sends(getattr(signal, name), phase, at)
     with monkeypatch.context() as patch:
         patch.setattr(runner, "perform", partial(hesitant, phase=phase, at=at))
-        start = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             run_study(place / "study.yaml", out=tmp_path, listener=sends, checkpoint_every=60)
-    assert time.monotonic() - start < 50  # an unheard request is waited for a minute
+    assert time.monotonic() - sends.sent < LIMIT
     assert checkpoints(tmp_path) == kept
     assert [(r.entry, r.status) for r in Store(tmp_path).records()] == [("majority", "done")]
     assert left_behind(tmp_path) == []
@@ -300,22 +302,28 @@ def test_a_process_is_asked_before_it_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     note = tmp_path / "note"
-    start = time.monotonic()
+    sent: list[float] = []
+
+    def at_evaluation(progress: Progress) -> None:
+        sent.extend(time.monotonic() for _ in range(progress.phase == "evaluate"))
+        interrupt(progress)
+
     with pytest.raises(KeyboardInterrupt), interruptible():
-        in_own_process(work_that_can_stop, str(note), tell=interrupt)
+        in_own_process(work_that_can_stop, str(note), tell=at_evaluation)
+    assert time.monotonic() - sent[0] < LIMIT
     assert note.read_text() == "stopped"
     monkeypatch.setattr(processes, "PATIENCE", 0.3)
     pids: list[int] = []
 
     def heard(progress: Progress) -> None:
         pids.extend(int(progress.detail) for _ in range(progress.phase == "evaluate"))
-        interrupt(progress)
+        at_evaluation(progress)
 
     with pytest.raises(KeyboardInterrupt), interruptible():
         in_own_process(work_that_cannot, str(note), tell=heard)
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
-    assert time.monotonic() - start < 50  # an unheard request is waited for a minute
+    assert time.monotonic() - sent[1] < LIMIT
 
 
 def test_patience_leaves_time_for_the_rest_of_ten_seconds() -> None:
@@ -482,7 +490,7 @@ def wait_for(what: Callable[[], object], process: subprocess.Popen[bytes]) -> No
 
 def ended(process: subprocess.Popen[bytes], place: Path, number: int) -> str:
     """Wait for the command to leave as an interrupted one; return what it said."""
-    assert process.wait(timeout=20) == 130  # ten seconds, and as many for a machine that is busy
+    assert process.wait(timeout=LIMIT) == 130
     said = (place / f"said-{number}").read_text()
     assert "Traceback" not in said
     assert "This continues:\n  tarazu run long.yaml --out out --checkpoint-every 0\n" in said

@@ -364,6 +364,32 @@ def test_space_is_compared_with_what_is_free(
     assert len(Store(place.out).records()) == 2
 
 
+def test_a_drive_that_others_write_to_is_named_when_a_study_begins(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tarazu.record.store.drive", lambda folder: "fuse.drive")
+    monkeypatch.setattr("tarazu.record.holder.SETTLE", 0.0)
+    heard = Heard()
+    assert place.run(heard).failed == 0
+    (named,) = [note for note in heard.notes if "is on a drive" in note]
+    assert f"{place.out} is on a drive (fuse.drive)" in named
+
+
+def test_runs_from_before_a_package_was_counted_are_used(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = ("gguf", "jinja2")
+    before = tuple(name for name in environment_module.PACKAGES if name not in later)
+    shutil.rmtree(place.out)
+    with monkeypatch.context() as patch:
+        patch.setattr(environment_module, "PACKAGES", before)
+        place.run()
+    heard = Heard()
+    place.run(heard)
+    assert heard.began == heard.notes == place.aside() == []
+    assert set(states(place).values()) == {"done"}
+
+
 def test_a_drive_that_does_not_know_its_size_stops_nothing(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
 from importlib import metadata
@@ -72,7 +73,7 @@ def bundle(folder: str | Path, *, out: str | Path | None = None, weights: bool =
     place = Path(out) if out is not None else folder.resolve().with_suffix(".zip")
     if place.resolve().is_relative_to(folder.resolve()):
         raise bad("--out", "must stand outside of the folder that is packed", str(place))
-    temporary = place.with_name(f".tmp-{place.name}")
+    temporary = place.with_name(f".tmp-{uuid.uuid4().hex}")
     with told_plainly(place.parent):
         try:
             with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -83,6 +84,7 @@ def bundle(folder: str | Path, *, out: str | Path | None = None, weights: bool =
                     archive.writestr(entry, content)
             sync(temporary)
             os.replace(temporary, place)
+            sync(place.parent)
         finally:
             temporary.unlink(missing_ok=True)
     return place

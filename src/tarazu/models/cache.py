@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_dir
 
 from tarazu.errors import BadInput, bad
+from tarazu.models import sealed
+from tarazu.record.disk import make_folder, sync
 
 Note = Callable[[str], None]
 """Tells the user what takes time right now."""
@@ -38,8 +38,6 @@ MODEL_FILES = (*WEIGHT_FILES, *TOKENIZER_FILES, *CONFIG_FILES)
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 PICKLE_REASON = "must be safetensors or GGUF: loading a pickle runs the code inside it"
-
-MANIFEST = "tarazu-model.json"
 
 
 def cache_root() -> Path:
@@ -110,17 +108,6 @@ def hash_model_files(folder: Path) -> dict[str, str]:
     return hashes
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return what was recorded when a folder of the cache was built."""
-    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
-    return manifest
-
-
-def write_manifest(folder: Path, **facts: Any) -> None:
-    """Record how a folder of the cache came to be."""
-    (folder / MANIFEST).write_text(json.dumps(facts, indent=1, sort_keys=True), "utf-8")
-
-
 def is_disk_full(error: BaseException | None) -> bool:
     """Tell whether an error, or what caused it, says that the disk is full.
 
@@ -158,24 +145,28 @@ def require_space(folder: Path, needed: int) -> None:
 
 
 def build_once(folder: Path, build: Callable[[Path], None], note: Note) -> Path:
-    """Return a folder of the cache, building it first where it is missing.
+    """Return a folder of the cache, building it first where it is missing or not as it was built.
 
-    The folder appears under its name only when it is complete. A second process waits for the
-    first and then uses its result; what a killed process left behind is removed.
+    The folder appears under its name only when it is complete and on the disk. A second process
+    waits for the first and then uses its result; what a killed process left behind is removed.
 
     Args:
         folder: The folder to return, below `cache_root`.
-        build: Fills an empty folder.
-        note: Told when another process has to be waited for.
+        build: Fills an empty folder, and writes its manifest.
+        note: Told when another process has to be waited for, and why a folder is built again.
 
     Raises:
-        BadInput: When the cache cannot be written to, or what `build` raises.
+        BadInput: When the cache cannot be written to, or what `build` raises. A folder that is not
+            as it was built stays until another one can take its place.
     """
-    if folder.is_dir():
+    if folder.is_dir() and sealed.fault(folder) is None:
         return folder
     name = "-".join(folder.relative_to(cache_root()).parts)
     with _reported(), _lock(cache_root() / "locks" / f"{name}.lock", note):
-        if not folder.is_dir():
+        fault = sealed.fault(folder) if folder.is_dir() else None
+        if fault is not None:
+            note(f"a model in the cache is not as it was written ({fault}): it is made again")
+        if fault is not None or not folder.is_dir():
             _build(folder, cache_root() / "partial" / name, build)
     return folder
 
@@ -187,8 +178,12 @@ def _build(folder: Path, partial: Path, build: Callable[[Path], None]) -> None:
     try:
         partial.mkdir(parents=True)
         build(partial)
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        sealed.seal(partial)
+        make_folder(folder.parent)
+        if folder.exists():
+            shutil.rmtree(folder)
         partial.replace(folder)
+        sync(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

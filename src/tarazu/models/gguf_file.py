@@ -23,10 +23,12 @@ from tarazu.models.cache import (
     cache_root,
     is_disk_full,
     require_space,
-    write_manifest,
 )
 from tarazu.models.gguf_header import check_header
+from tarazu.models.sealed import write_manifest
+from tarazu.record.environment import versions
 
+_RECIPE = 1  # another one where what is written here for the same file changes
 _FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 
 
@@ -48,7 +50,7 @@ def convert_gguf(path: Path, sha256: str, where: str, note: Note) -> Path:
 
     Args:
         path: The GGUF file.
-        sha256: Its checksum, the key of the cache.
+        sha256: Its checksum; with what converts it, the key of the cache.
         where: The place in the study file, for messages.
         note: Told when the file is converted.
 
@@ -73,7 +75,13 @@ def convert_gguf(path: Path, sha256: str, where: str, note: Note) -> Path:
             ) from error
         write_manifest(folder, origin=origin, files={path.name: sha256})
 
-    return build_once(cache_root() / "gguf" / sha256, build, note)
+    return build_once(cache_root() / "gguf" / f"{sha256}-{_converter()}", build, note)
+
+
+def _converter() -> str:
+    """Name what decides what is written: other versions may read the same file otherwise."""
+    found = versions()
+    return f"{_RECIPE}-transformers-{found['transformers']}-gguf-{found['gguf']}"
 
 
 def _origin(file: str, counts: Counter[str]) -> str:

@@ -22,7 +22,6 @@ from tarazu.models.cache import (
     PICKLES,
     Note,
     hash_model_files,
-    read_manifest,
     refuse_adapter,
     sha256_of,
 )
@@ -33,6 +32,7 @@ from tarazu.models.gguf_header import check_header
 from tarazu.models.hub import HUB_ID, HubSource, fetch_hub, hub_config, missing_files, read_config
 from tarazu.models.info import Card, ModelInfo
 from tarazu.models.safetensors_header import check_weights
+from tarazu.models.sealed import read_manifest
 from tarazu.models.wheel import INNER_PATH, PACKAGE, VERSION, WheelSource, fetch_wheel
 from tarazu.record.spec import ModelSpec
 

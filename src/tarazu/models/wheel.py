@@ -30,8 +30,8 @@ from tarazu.models.cache import (
     disk_full,
     require_space,
     sha256_of,
-    write_manifest,
 )
+from tarazu.models.sealed import write_manifest
 
 # These reach a command line: nothing that matches can be taken for an option or a path.
 PACKAGE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")

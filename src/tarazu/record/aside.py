@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tarazu.errors import BadInput
-from tarazu.record.disk import sync
+from tarazu.record.disk import make_folder, sync
 from tarazu.record.record import RunRecord
 from tarazu.record.store import RECORD, Store, read_record
 
@@ -84,7 +84,7 @@ def _hide(store: Store, record: RunRecord) -> None:
 
 def _move(store: Store, source: Path, target: Path) -> None:
     with store.writing():
-        target.parent.mkdir(exist_ok=True)
+        make_folder(target.parent)
         os.replace(source, target)
         sync(target.parent)
         sync(source.parent)

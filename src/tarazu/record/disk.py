@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,16 +66,46 @@ def sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Some mounted drives have nothing of the kind for folders; files they all have.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP) or not path.is_dir():
+            raise
     finally:
         os.close(descriptor)
 
 
-def write_synced(temporary: Path, text: str, place: Path) -> None:
-    """Write a text under a temporary name beside its place, sync it, and move it into place."""
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, so that they are there after a crash."""
+    missing = [one for one in (folder, *folder.parents) if not one.is_dir()]
+    if missing:
+        folder.mkdir(parents=True, exist_ok=True)
+    for one in missing:
+        sync(one.parent)
+
+
+def write_synced(temporary: Path, content: str | bytes, place: Path) -> None:
+    """Write a file under a temporary name beside its place, sync it, and move it into place."""
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         sync(temporary)
         os.replace(temporary, place)
         sync(place.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_whole(file: Path, content: str | bytes) -> None:
+    """Write a file of the user's choice: whole or not at all, where that can be had.
+
+    A link keeps its name and its target changes. What is no file (a pipe, a terminal), and a file
+    in a folder that takes no new ones, is written to as it is.
+    """
+    place = file.resolve()
+    if (place.exists() and not place.is_file()) or not os.access(place.parent, os.R_OK | os.W_OK):
+        place.write_bytes(content.encode() if isinstance(content, str) else content)
+        return
+    mode = place.stat().st_mode if place.exists() else None
+    temporary = place.with_name(f".tmp-{uuid.uuid4().hex}")
+    write_synced(temporary, content, place)
+    if mode is not None:
+        place.chmod(mode & 0o7777)

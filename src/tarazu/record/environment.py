@@ -18,7 +18,10 @@ PACKAGES = (
     "tokenizers",
     "numpy",
     "scikit-learn",
+    "gguf",
+    "jinja2",
 )
+_COUNTED_LATER = ("gguf", "jinja2")
 
 
 def environment(device: str, dtype: str, threads: int) -> Environment:
@@ -55,11 +58,24 @@ def versions_hash(packages: dict[str, str]) -> str:
     return sha256_text(canonical_json(packages))
 
 
+def same_hashes(packages: dict[str, str]) -> frozenset[str]:
+    """Return the hashes of records that some versions do not make stale.
+
+    Records from before a package was counted do not say its version: that alone makes no run again.
+    """
+    before = {name: one for name, one in packages.items() if name not in _COUNTED_LATER}
+    return frozenset((versions_hash(packages), versions_hash(before)))
+
+
 def changed(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """Return the packages whose versions differ, each with both; ``absent`` where there is none."""
+    """Return the packages whose versions differ, each with both; ``absent`` where there is none.
+
+    One that was not yet counted before is left out: what it was is not known.
+    """
     pairs = {
         name: (before.get(name, "absent"), after.get(name, "absent"))
         for name in sorted({*before, *after})
+        if name in before or name not in _COUNTED_LATER
     }
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 

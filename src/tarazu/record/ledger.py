@@ -23,7 +23,7 @@ from filelock import FileLock
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tarazu.record.disk import told_plainly
+from tarazu.record.disk import make_folder, sync, told_plainly
 from tarazu.record.record import RunRecord
 from tarazu.scrub import scrub
 
@@ -160,13 +160,16 @@ def append(file: Path, lines: Iterable[Scoring]) -> None:
     text = scrub("".join(f"{line.model_dump_json()}\n" for line in lines))
     if not text:
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
+    new = not file.exists()
     with FileLock(file.parent / f".{file.name}.lock"), file.open("ab") as stream:
         if _is_torn(file):
             text = f"\n{text}"
         stream.write(text.encode())
         stream.flush()
         os.fsync(stream.fileno())
+        if new:
+            sync(file.parent)
 
 
 def _is_torn(file: Path) -> bool:

@@ -4,6 +4,7 @@
 
     .lock          held by the process that leads the study
     .runs.lock     held by it and handed to its runs, so that it is free when the last one is gone
+    .holder.json   on a drive that other machines write to, see `tarazu.record.holder`
 
 The kernel lets go of both when their holders die. A run of a killed study ends by itself, but not
 in the same instant: the next study waits for it, so that nothing is written by both.

@@ -24,7 +24,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,12 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from tarazu.errors import bad
-from tarazu.record.disk import sync, told_plainly, write_synced
+from tarazu.record.disk import make_folder, sync, told_plainly, write_synced
+from tarazu.record.holder import Holder
+from tarazu.record.holder import held as holding
 from tarazu.record.key import canonical_json, sha256_file, sha256_rows, sha256_text
 from tarazu.record.lock import folder_lock
+from tarazu.record.mounted import drive
 from tarazu.record.record import SCHEMA, Artifact, RunRecord
 from tarazu.record.spec import RunSpec
 from tarazu.record.tables import ItemRow, PredictionRow, items_table, predictions_table, to_bytes
@@ -56,24 +59,28 @@ class Store:
     Args:
         folder: The output folder. It is made at the first write.
         versions: Hash of the package versions (`tarazu.record.environment`) that a finished run
-            must have been made with to be found; None finds every one.
+            must have been made with to be found, or several; None finds every one.
     """
 
-    def __init__(self, folder: Path, versions: str | None = None) -> None:
+    def __init__(self, folder: Path, versions: str | Collection[str] | None = None) -> None:
         self.folder = folder
-        self.versions = versions
+        self.versions = (versions,) if isinstance(versions, str) else versions
         self._runs = folder / "runs"
         self._data = folder / "data"
         self._device: int | None = None  # of the folder, while it is locked
+        self._holder: Holder | None = None  # against other machines, on a drive that they share
 
     @contextmanager
-    def lock(self, *, clear: bool = True) -> Iterator[int]:
+    def lock(
+        self, *, clear: bool = True, note: Callable[[str], None] = lambda message: None
+    ) -> Iterator[int]:
         """Keep other studies out of the folder, and clear away what a killed process left.
 
         Only the process that leads a study takes the lock; reading never needs it.
 
         Args:
             clear: Whether to clear away; who counts what is there does it later.
+            note: Hears that the folder is on a drive whose locks other machines may not see.
 
         Yields:
             A descriptor that the processes of runs must hold: the folder stays locked while one of
@@ -85,8 +92,12 @@ class Store:
         """
         with ExitStack() as held:
             with told_plainly(self.folder):
-                self.folder.mkdir(parents=True, exist_ok=True)
+                make_folder(self.folder)
                 runs = held.enter_context(folder_lock(self.folder))
+                if (kind := drive(self.folder)) is not None:
+                    note(_on_a_drive(self.folder, kind))
+                    self._holder = held.enter_context(holding(self.folder, note))
+                    held.callback(setattr, self, "_holder", None)
                 self._device = self.folder.stat().st_dev
                 held.callback(setattr, self, "_device", None)
                 self._clear(leftovers=clear)
@@ -102,6 +113,8 @@ class Store:
         with told_plainly(self.folder):
             if self._device is not None and not self._is_there():
                 raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(self.folder))
+            if self._holder is not None:
+                self._holder.check()
             yield
 
     def _is_there(self) -> bool:
@@ -135,7 +148,8 @@ class Store:
         temporary = place.parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
         with self.writing():
             try:
-                temporary.mkdir(parents=True)
+                make_folder(place.parent)
+                temporary.mkdir()
                 yield temporary
                 for path in (*temporary.rglob("*"), temporary):
                     sync(path)
@@ -242,7 +256,7 @@ class Store:
         said = {"notes": list(notes), **leakage}
         text = scrub(json.dumps(said, ensure_ascii=False, indent=1)) + "\n"
         with self.writing():
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             # Beside the folder, where what a killed process leaves is looked for.
             temporary = self._data / f"{_TEMPORARY}{uuid.uuid4().hex}"
             write_synced(temporary, text, folder / "notes.json")
@@ -275,7 +289,7 @@ class Store:
     def _write_json(self, name: str, values: Mapping[str, Any]) -> None:
         text = scrub(json.dumps(values, ensure_ascii=False, indent=2)) + "\n"
         with self.writing():
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             temporary = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
             write_synced(temporary, text, self.folder / name)
 
@@ -350,7 +364,7 @@ class Store:
 
     def fresh(self, record: RunRecord) -> bool:
         """Tell whether a run was made with the versions that are asked for."""
-        return self.versions in (None, record.environment.hash)
+        return self.versions is None or record.environment.hash in self.versions
 
     def records(self) -> list[RunRecord]:
         """Return all records, finished and failed, sorted by entry and seed."""
@@ -372,6 +386,13 @@ class Store:
 
     def _items_file(self, record: RunRecord) -> Path:
         return self._data / data_id(record.spec.inputs) / "items.parquet"
+
+
+def _on_a_drive(folder: Path, kind: str) -> str:
+    return (
+        f"{folder} is on a drive ({kind}) whose locks other machines may not see. A file tells "
+        "them that it is in use, once the drive hands it on; a local disk is safer and faster."
+    )
 
 
 def _same_run(one: RunRecord, other: RunRecord) -> bool:

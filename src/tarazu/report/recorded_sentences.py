@@ -134,6 +134,21 @@ SENTENCES = (
         "آن {free} گیبی‌بایت آزاد بود ({reason})",
     ),
     Text(
+        "memory ran out in phase '{phase}' with {rows} row at a time and recomputed activations: "
+        "it needs {needs} ({reason})",
+        "حافظه در مرحلهٔ {phase} با {rows} سطر در هر بار و بازمحاسبهٔ فعال‌سازی‌ها تمام شد: این اجرا "
+        "{needs} می‌خواهد ({reason})",
+    ),
+    Text(
+        "memory ran out in phase '{phase}' with {rows} row at a time: it needs {needs} ({reason})",
+        "حافظه در مرحلهٔ {phase} با {rows} سطر در هر بار تمام شد: این اجرا {needs} می‌خواهد "
+        "({reason})",
+    ),
+    Text(
+        "so it seems: the whole command was killed {times} times at the same place",
+        "گمان می‌رود: همهٔ فرمان {times} بار در یک جا کشته شد",
+    ),
+    Text(
         "{total} GiB beside activations (weights {weights}, gradients {gradients}, optimiser "
         "{state})",
         "جز فعال‌سازی‌ها {total} گیبی‌بایت (وزن‌ها {weights}، گرادیان‌ها {gradients}، بهینه‌ساز {state})",

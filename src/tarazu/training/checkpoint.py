@@ -6,7 +6,8 @@
     <folder>/<update>/state.json              the rest, and SHA-256 of both
 
 A checkpoint is written beside its place, synced and renamed. When it is read its checksums are
-compared; a torn or corrupted one is named, and the one before it is used. Nothing is a pickle.
+compared; a torn or corrupted one, or one of other package versions, is named, and the one before it
+is used. What could not be used goes when the next one is written. Nothing is a pickle.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tarazu.models.fast import switches
-from tarazu.record.disk import sync
+from tarazu.record.disk import make_folder, sync
 from tarazu.record.environment import environment
 from tarazu.record.key import (
     canonical_json,
@@ -42,6 +43,9 @@ from tarazu.record.spec import RunSpec
 _TENSORS, _STATE = "tensors.safetensors", "state.json"
 _TEMPORARY = ".tmp-"
 KEPT = 2  # the newest one may turn out to be torn
+# What reading one that is torn may raise.
+_UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError)
+SHARE_AT_END = 0.02  # what all checkpoints of a training may take of its time
 SHARE_OF_TIME = 0.015  # below the two hundredths that are promised
 PRESUMED_RATE = 4e8  # bytes a second that a disk is presumed to take, checksum included
 
@@ -79,6 +83,9 @@ class Checkpoints:
     _last: float = field(default_factory=time.monotonic)
     _cost: float = 0.0
     _refused: bool = False
+    _began: float = field(default_factory=time.monotonic)
+    _spent: float = 0.0
+    _useless: set[Path] = field(default_factory=set)
 
     def due(self) -> bool:
         """Say whether the time for another checkpoint has come."""
@@ -91,8 +98,24 @@ class Checkpoints:
         """Reckon what writing costs from a checkpoint's size in bytes, until one is written."""
         self._cost = self._cost or size / PRESUMED_RATE
 
+    def due_at_end(self) -> bool:
+        """Say whether a training that has come to its end is worth a checkpoint.
+
+        Answering is not resumed and may take long. So the end is kept although none is due, where
+        that leaves the cost of all of them below what is promised.
+        """
+        if self._refused:
+            return False
+        trained = time.monotonic() - self._began
+        affordable = self._spent + self._cost <= SHARE_AT_END * trained
+        return trained >= self.every and (affordable or self.every == 0)
+
     def save(self, state: State, note: Callable[[str], None] = lambda message: None) -> None:
-        """Write a checkpoint, whole or not at all, and drop the ones before the last two.
+        """Write a checkpoint, whole or not at all, and drop what is not needed any more.
+
+        That is what was found to be useless, and the ones before the last two. Checkpoints further
+        on than this one stay: a trial that is made again up to a lower rung shall not cost a higher
+        one its state.
 
         Where the disk does not take it, no other one is tried: training needs none.
 
@@ -112,7 +135,8 @@ class Checkpoints:
         start = time.monotonic()
         temporary = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
         try:
-            temporary.mkdir(parents=True)
+            make_folder(self.folder)
+            temporary.mkdir()
             save_file(dict(state.tensors), temporary / _TENSORS)
             body = {"made_by": self.made_by, "done": state.done, "values": dict(state.values)}
             sums = {
@@ -129,46 +153,62 @@ class Checkpoints:
             sync(self.folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        for old in list(self._newest_first())[KEPT:]:
+        self._useless.discard(place)
+        before = [one for one in self._newest_first() if one.name <= place.name]
+        for old in {*before[KEPT:], *self._useless}:
             shutil.rmtree(old, ignore_errors=True)
+        self._useless.clear()
         self._last = time.monotonic()
         self._cost = self._last - start
+        self._spent += self._cost
 
     def latest(
         self, at_most: int, note: Callable[[str], None] = lambda message: None
     ) -> State | None:
         """Return the newest checkpoint that is whole; None when there is none.
 
+        Whoever asks goes on from it, and is alone here: what a killed process left half-written is
+        removed.
+
         Args:
             at_most: Updates that it may have made.
             note: Hears of checkpoints that cannot be used.
         """
+        self._began = time.monotonic()
+        for left in self.folder.glob(f"{_TEMPORARY}*"):
+            shutil.rmtree(left, ignore_errors=True)
         for place in self._newest_first():
             try:
-                state = self._read(place)
-            except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-                note(f"checkpoint {place.name} cannot be used: {error}")
+                state = self._read(place, at_most)
+            except _UNUSABLE as error:
+                self._useless.add(place)
+                # An event names no path, as the text of an error of the disk does.
+                reason = getattr(error, "strerror", None) or error
+                note(f"checkpoint {place.name} cannot be used: {reason}")
                 continue
-            if state is not None and state.done <= at_most:
+            if state is not None:
                 return state
         return None
 
     def seconds(self) -> float:
         """Return the seconds of training that the newest checkpoint keeps; 0 without one."""
         for place in self._newest_first():
-            with suppress(OSError, ValueError, KeyError, TypeError):
+            with suppress(*_UNUSABLE):
                 body = json.loads((place / _STATE).read_text(encoding="utf-8"))
                 if body["made_by"] == self.made_by:
                     return float(body["values"]["seconds"])
         return 0.0
 
-    def _read(self, place: Path) -> State | None:
+    def _read(self, place: Path, at_most: int) -> State | None:
+        """Read a checkpoint; None for one that is further on. Of that the tensors are not read."""
         body = json.loads((place / _STATE).read_text(encoding="utf-8"))
         sums = body.pop("sha256")
         if sums["body"] != sha256_text(canonical_json(body)):
             raise ValueError("its state does not have the checksum that was written")
-        if body["made_by"] != self.made_by:
-            return None  # another version of what computes: it would not be the same training
+        if body["made_by"] != self.made_by:  # it would not be the same training
+            raise ValueError("other package versions made it")
+        if body["done"] > at_most:
+            return None
         if sums["tensors"] != sha256_file(place / _TENSORS):
             raise ValueError("its tensors do not have the checksum that was written")
         return State(body["done"], body["values"], load_file(place / _TENSORS))

@@ -180,6 +180,7 @@ class _Training:
         self.keeper = _Keeper(learner, plan.select)
         self.results: list[EpochResult] = []
         self.done = self.in_epoch = self.terms = self.tokens = 0
+        self.taken_up = self._place()
         self.total = 0.0
         self.before, self.start = 0.0, time.perf_counter()
         self.batch: list[int] = []
@@ -196,6 +197,7 @@ class _Training:
             self._close(epoch)
             if self.done == self.stop:
                 break
+        self._leave_end()
         selected = self.keeper.restore()
         # The very last update can break the weights, too.
         kept = self.results[selected - 1].validation_loss
@@ -214,9 +216,12 @@ class _Training:
                 break
             self.batch = batch
             count = sum(self.train.terms[i] for i in self.batch)
-            value = _update(
-                self.device, self.optimizer, self.loss, self.train, self.batch, count, plan
-            )
+            try:
+                value = _update(
+                    self.device, self.optimizer, self.loss, self.train, self.batch, count, plan
+                )
+            except Stopped:
+                self._leave()  # before this update: it is made again
             self.done += 1
             self._must_be_finite(value)
             self.schedule.step()
@@ -230,6 +235,19 @@ class _Training:
                 self._leave()
             if self.checkpoints is not None and (cut or self.checkpoints.due()):
                 self.checkpoints.save(self._state(), self.watch.note)
+
+    def _leave_end(self) -> None:
+        """Keep a whole training's end, so that answering can be repeated without it.
+
+        A trial that was stopped early has left the state in which its continuation begins.
+        """
+        if self.plan.share < 1 or self.checkpoints is None or self._place() == self.taken_up:
+            return
+        if self.checkpoints.due_at_end():
+            self.checkpoints.save(self._state(), self.watch.note)
+
+    def _place(self) -> tuple[int, int]:
+        return self.done, len(self.results)
 
     def _leave(self) -> NoReturn:
         """Stop, and leave a checkpoint of where training is."""
@@ -313,6 +331,7 @@ class _Training:
         self.device.load_scaler(values["scaler"])
         self.results = [EpochResult(**decoded(result)) for result in values["results"]]
         self.done, self.in_epoch = state.done, values["in_epoch"]
+        self.taken_up = self._place()
         self.total, self.terms = values["total"], values["terms"]
         self.tokens, self.before = values["tokens"], values["seconds"]
         self.start = time.perf_counter()
@@ -337,10 +356,19 @@ def _update(
 
     Every micro-batch is divided by the terms of the whole batch, so that accumulation changes
     nothing (trap T6).
+
+    Raises:
+        Stopped: This process was asked to stop, and micro-batches were left to do: all is as it was
+            before the update.
     """
     size = plan.micro_batch_size or len(batch)
     total = torch.zeros((), device=device.name)
+    before = random_states() if size < len(batch) else {}
     for start in range(0, len(batch), size):
+        if start and stop_wanted():
+            optimizer.zero_grad(set_to_none=True)
+            restore_random_states(before)
+            raise Stopped
         inputs = device.move(train.collate(batch[start : start + size]))
         summed = device.forward(loss, inputs)
         device.backward(summed / max(terms, 1))
