@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ import torch
 from tarazu.asking import describe_prompt, make_asking
 from tarazu.catalog import find_method, resolve_task
 from tarazu.data.item import Item, Prediction
+from tarazu.data.split import fingerprint
 from tarazu.methods._method import Demonstrations, FitContext, Method, Variant
 from tarazu.models.count import count_parameters
 from tarazu.models.fast import switches
@@ -26,15 +27,16 @@ from tarazu.models.fast.memory import give_memory_back, keep_memory
 from tarazu.models.frozen import split_trunk
 from tarazu.models.info import ModelInfo
 from tarazu.models.learner import Learner
-from tarazu.models.load import empty_learner, load_learner, load_tokenizer
+from tarazu.models.load import empty_learner, load_learner, load_tokenizer, tokenizer_hash
 from tarazu.models.precision import Precision
 from tarazu.models.recompute import recompute_activations
-from tarazu.models.states import Shelves
+from tarazu.models.states import Shelves, Spent
 from tarazu.models.trained import save_trained
 from tarazu.processes import Tell
 from tarazu.readings import find_reading
-from tarazu.readings._reading import Asking, Feature, Reading, collate
+from tarazu.readings._reading import Asking, Features, Reading, collate
 from tarazu.readings.chat import start_worker
+from tarazu.readings.tables import Tables
 from tarazu.record.environment import environment
 from tarazu.record.progress import Progress
 from tarazu.record.record import Epoch, Event, Parameters, Phase
@@ -58,7 +60,8 @@ class Request:
         scratch: Empty folder for artifacts and merged models.
         show_text: Whether the record may hold text of the data set.
         stage: A trial of tuning answers the validation items, a final run the tests.
-        shelves: Where runs share what a frozen trunk computed; without, each computes it.
+        shelves: Where runs share tokens and what a frozen trunk computed; without, each computes
+            them.
         checkpoints: Where its training goes on if it was stopped; without, it starts anew.
         fewer_rows: Training rows at a time where memory ran out; the updates keep their batch.
         fewer_answers: Items answered at a time where memory ran out.
@@ -238,6 +241,7 @@ class _Neural:
         self.reading_name = self.method.reading(self.info, self.task, self.knobs)
         self.reading: Reading = find_reading(self.reading_name)
         self.shots = self._demonstrations()
+        self.tables = Tables({}, keep=False)
 
     def run(self) -> Work:
         parameters = self._count()
@@ -303,12 +307,11 @@ class _Neural:
     @contextmanager
     def _phase(self, name: str, learner: Learner) -> Iterator[Phase]:
         """Measure a phase, and what other runs did for it."""
-        spent = learner.frozen.states.spent if learner.frozen is not None else None
-        before = spent.shared if spent is not None else 0.0
+        spent = learner.frozen.states.spent if learner.frozen is not None else Spent()
+        before = spent.shared + self.tables.shared
         with self.meters.phase(name) as phase:
             yield phase
-        if spent is not None:
-            phase.shared += spent.shared - before
+        phase.shared += spent.shared + self.tables.shared - before
 
     def answer_merged(self, variant: Variant) -> Work:
         self.tell(Progress("load"))
@@ -343,10 +346,12 @@ class _Neural:
         )
 
     def _asking(self, learner: Learner) -> Asking:
+        tokenizer = load_tokenizer(self.folder)
+        self.tables = self._tables(tokenizer)
         asking = make_asking(
             task=self.task,
             info=self.info,
-            tokenizer=load_tokenizer(self.folder),
+            tokenizer=tokenizer,
             knobs=self.knobs,
             demonstrations=self.shots,
             max_length=self.request.value("max_length"),
@@ -357,7 +362,19 @@ class _Neural:
         )
         if asking.chat:
             start_worker()  # here it counts as loading, not as answering
-        return asking
+        return replace(asking, tables=self.tables)
+
+    def _tables(self, tokenizer: Any) -> Tables:
+        """Return where tokens of items are kept, under all that they hang on beside the items."""
+        if not switches().token_tables:
+            return Tables({}, keep=False)
+        shots = None
+        if self.shots is not None:  # what `Method.demonstrations` is given
+            knobs = self.knobs.model_dump(mode="json")
+            train = fingerprint(self.request.splits.train)
+            shots = [self.method.name, knobs, train, self.request.spec.seed]
+        identity = {"tokenizer": tokenizer_hash(tokenizer), "demonstrations": shots}
+        return Tables(identity, self.request.shelves)
 
     def _examples(self, items: Sequence[Item], asking: Asking) -> Examples:
         features = self.reading.encode(viewed(items, self.request), asking)
@@ -365,7 +382,7 @@ class _Neural:
 
     def _train(self, learner: Learner, asking: Asking, work: Work) -> None:
         splits = self.request.splits
-        with self.meters.phase("tokenise"):
+        with self._phase("tokenise", learner):
             train = self._examples(splits.train, asking)
             validation = self._examples(splits.validation, asking) if splits.validation else None
         self._expect(learner, train, work)
@@ -468,11 +485,13 @@ class _Neural:
             predictions += scored(answers, items, self.task, split, variant)
         return predictions
 
-    def _of_asked(self, learner: Learner) -> AbstractContextManager[None]:
-        """Keep the states of test items where no trial looks (trap T30)."""
-        if learner.frozen is None:
-            return nullcontext()
-        return learner.frozen.states.of("learnt" if self.request.stage == "trial" else "tests")
+    @contextmanager
+    def _of_asked(self, learner: Learner) -> Iterator[None]:
+        """Keep tokens and states of test items where no trial looks (trap T30)."""
+        what: Literal["learnt", "tests"] = "learnt" if self.request.stage == "trial" else "tests"
+        states = learner.frozen.states.of(what) if learner.frozen is not None else nullcontext()
+        with self.tables.of(what), states:
+            yield
 
     def _save(self, learner: Learner, work: Work) -> None:
         save_trained(learner, self.request.scratch / "artifacts")
@@ -491,11 +510,11 @@ class _Neural:
             )
 
 
-def examples(features: Sequence[Feature], pad_id: int) -> Examples:
+def examples(features: Features, pad_id: int) -> Examples:
     """Return features as the training loop wants them."""
     return Examples(
-        lengths=[len(feature.input_ids) for feature in features],
-        terms=[feature.terms for feature in features],
+        lengths=features.lengths,
+        terms=features.terms,
         collate=lambda rows: collate([features[row] for row in rows], pad_id),
     )
 

@@ -40,7 +40,7 @@ class Workshop:
         store: Where records go.
         ledger: Where scorings of the test sets are counted.
         listener: Hears what happens.
-        shelves: Where runs share what a frozen trunk computed.
+        shelves: Where runs share tokens and what a frozen trunk computed.
         checkpoint_every: Seconds of training between two checkpoints, at least.
     """
 

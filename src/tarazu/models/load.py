@@ -27,6 +27,7 @@ from tarazu.models.heads import ClassificationHead, SpanHead
 from tarazu.models.info import ModelInfo
 from tarazu.models.learner import Learner
 from tarazu.models.precision import Precision
+from tarazu.record.key import canonical_json, sha256_text
 
 HeadName = Literal["classes", "spans", "text"]
 
@@ -240,3 +241,23 @@ def load_tokenizer(folder: Path) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def tokenizer_hash(tokenizer: Any) -> str:
+    """Return the SHA-256 of everything that decides how a tokenizer makes tokens of texts.
+
+    Call it before the tokenizer is used: it notes how it truncated last.
+
+    Args:
+        tokenizer: As `load_tokenizer` returns it.
+    """
+    told = {
+        "class": type(tokenizer).__name__,
+        "pipeline": tokenizer.backend_tokenizer.to_str(),
+        "inputs": tokenizer.model_input_names,
+        "chat": tokenizer.chat_template,
+        "special": {name: str(token) for name, token in tokenizer.special_tokens_map.items()},
+        "truncation": tokenizer.truncation_side,
+        "split": getattr(tokenizer, "split_special_tokens", None),
+    }
+    return sha256_text(canonical_json(told))

@@ -39,12 +39,13 @@ _TEMPORARY = ".tmp-"
 
 @dataclass(frozen=True)
 class Shelves:
-    """Where the runs of a study share states.
+    """Where the runs of a study share states, and tokens (`tarazu.readings.tables`).
 
     Attributes:
-        learnt: Folder for states of training and validation items.
-        tests: Folder for states of test items. A trial of tuning has none (trap T30).
-        disk: Bytes that both may take together.
+        learnt: Folder for training and validation items.
+        tests: Folder for test items. A trial of tuning has none (trap T30).
+        disk: Bytes that all states may take together; tokens may take as many, and never make the
+            states' part smaller.
         memory: Bytes that a run may hold in memory.
     """
 
@@ -60,7 +61,7 @@ class Shelves:
 
 @contextmanager
 def shelves(compute: ComputeSpec) -> Iterator[Shelves | None]:
-    """Give a study folders for the states of its runs, below `cache_root`, and remove them.
+    """Give a study folders for what its runs share, below `cache_root`, and remove them.
 
     What a killed study left is removed by the next one.
 

@@ -17,9 +17,11 @@ from torch import Tensor
 from tarazu.data.item import Item, Prediction
 from tarazu.models.info import ModelInfo
 from tarazu.models.learner import Batch, Learner
+from tarazu.readings.tables import Lazy, Tables
 from tarazu.tasks._task import Task, Template
 
 IGNORED = -100
+AT_ONCE = 256  # a tokenizer keeps much beside the tokens: items that it is given at a time
 Tick = Callable[[int, int], None]
 
 
@@ -44,6 +46,30 @@ class Feature:
     token_types: Sequence[int] | None = None
     cut_tokens: int = 0
     offsets: Sequence[tuple[int, int]] = ()
+
+
+class Features(Lazy[Feature]):
+    """Features, each made when it is asked for.
+
+    Args:
+        lengths: Tokens of each.
+        make: Makes one by its place.
+        terms: Loss terms of each; one where nothing is said.
+
+    Attributes:
+        lengths: Tokens of each.
+        terms: Loss terms of each.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        make: Callable[[int], Feature],
+        terms: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(len(lengths), make)
+        self.lengths = lengths
+        self.terms = [1] * len(lengths) if terms is None else terms
 
 
 @dataclass(frozen=True)
@@ -80,6 +106,7 @@ class Asking:
         batch_size: Items per forward pass when answering.
         seed: Of sampling.
         loss_on: Whether the prompt's tokens count in the loss too.
+        tables: Where tokens of items are kept; without, they are made whenever they are needed.
     """
 
     task: Task
@@ -96,6 +123,7 @@ class Asking:
     batch_size: int = 16
     seed: int = 0
     loss_on: Literal["answer", "all"] = "answer"
+    tables: Tables = field(default_factory=lambda: Tables({}, keep=False))
 
 
 @dataclass(frozen=True)
@@ -110,7 +138,7 @@ class Reading:
     """
 
     name: str
-    encode: Callable[[Sequence[Item], Asking], list[Feature]]
+    encode: Callable[[Sequence[Item], Asking], Features]
     loss: Callable[[Learner, Batch], Tensor]
     answer: Callable[[Learner, Sequence[Item], Asking, Tick], list[Prediction]]
 
@@ -146,9 +174,9 @@ def collate(features: Sequence[Feature], pad_id: int, *, side: str = "right") ->
     return batch
 
 
-def by_length(features: Sequence[Feature], size: int) -> Iterator[list[int]]:
+def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
     """Yield indices of batches of like length: stable order, so always the same batches (T35)."""
-    order = sorted(range(len(features)), key=lambda i: (-len(features[i].input_ids), i))
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     for start in range(0, len(order), size):
         yield order[start : start + size]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from tarazu.models.learner import Batch, Learner
 from tarazu.readings._reading import (
     Asking,
     Feature,
+    Features,
     Reading,
     Tick,
     by_length,
@@ -24,28 +26,28 @@ from tarazu.readings.pairs import encode_texts
 from tarazu.readings.prompts import encode_prompts
 
 
-def _inputs(items: Sequence[Item], asking: Asking) -> list[Feature]:
+def _inputs(items: Sequence[Item], asking: Asking) -> Features:
     if asking.info.kind == "encoder":
         return encode_texts(items, asking)
     encoded = encode_prompts(items, [()] * len(items), asking, room=0)
-    return [
-        Feature(index, one.prompt, cut_tokens=one.cut_tokens) for index, one in enumerate(encoded)
-    ]
+
+    def feature(place: int) -> Feature:
+        one = encoded[place]
+        return Feature(place, one.prompt, cut_tokens=one.cut_tokens)
+
+    return Features(encoded.prompt_tokens, feature)
 
 
-def encode(items: Sequence[Item], asking: Asking) -> list[Feature]:
+def encode(items: Sequence[Item], asking: Asking) -> Features:
     """Encode items with their class."""
-    labels = asking.task.labels
-    return [
-        Feature(
-            feature.item,
-            feature.input_ids,
-            labels=(labels.index(items[feature.item].gold[0]),),
-            token_types=feature.token_types,
-            cut_tokens=feature.cut_tokens,
-        )
-        for feature in _inputs(items, asking)
-    ]
+    inputs, labels = _inputs(items, asking), asking.task.labels
+    classes = [labels.index(item.gold[0]) for item in items]
+
+    def labelled(place: int) -> Feature:
+        feature = inputs[place]
+        return replace(feature, labels=(classes[feature.item],))
+
+    return Features(inputs.lengths, labelled)
 
 
 def logits(learner: Learner, batch: Batch) -> Tensor:
@@ -68,7 +70,7 @@ def answer(learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick) 
     """Answer every item with the most probable class."""
     features = _inputs(items, asking)
     answers: dict[int, Prediction] = {}
-    for indices in by_length(features, asking.batch_size):
+    for indices in by_length(features.lengths, asking.batch_size):
         rows = [features[i] for i in indices]
         batch = to_device(collate(rows, asking.tokenizer.pad_token_id), learner)
         with learner.compute():

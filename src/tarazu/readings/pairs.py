@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tarazu.data.item import Item
 from tarazu.errors import bad
-from tarazu.readings._reading import Asking, Feature
+from tarazu.readings._kept import kept_features
+from tarazu.readings._reading import AT_ONCE, Asking, Feature, Features
 
 
-def encode_texts(items: Sequence[Item], asking: Asking) -> list[Feature]:
+def encode_texts(items: Sequence[Item], asking: Asking) -> Features:
     """Encode items whole; only the text that the task allows to be cut is cut.
 
     Raises:
         BadInput: The other text alone is longer than `asking.max_length`.
     """
-    names = asking.task.texts
-    columns = [[item.fields[name] for item in items] for name in names]
-    encoded = asking.tokenizer(*columns)
-    features = []
-    for index, item in enumerate(items):
-        ids = encoded["input_ids"][index]
-        types = encoded["token_type_ids"][index] if "token_type_ids" in encoded else None
-        over = len(ids) - asking.max_length
-        if over > 0:
-            ids, types = _cut(item, asking, over)
-        features.append(Feature(index, ids, token_types=types, cut_tokens=max(over, 0)))
-    return features
+    return kept_features(asking, items, "texts", lambda: _encoded(items, asking))
+
+
+def _encoded(items: Sequence[Item], asking: Asking) -> Iterator[Feature]:
+    for start in range(0, len(items), AT_ONCE):
+        some = items[start : start + AT_ONCE]
+        encoded = asking.tokenizer(*([i.fields[name] for i in some] for name in asking.task.texts))
+        for index, item in enumerate(some):
+            ids = encoded["input_ids"][index]
+            types = encoded["token_type_ids"][index] if "token_type_ids" in encoded else None
+            over = len(ids) - asking.max_length
+            if over > 0:
+                ids, types = _cut(item, asking, over)
+            yield Feature(start + index, ids, token_types=types, cut_tokens=max(over, 0))
 
 
 def _cut(item: Item, asking: Asking, over: int) -> tuple[Any, Any]:

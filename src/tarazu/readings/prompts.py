@@ -7,16 +7,19 @@ task's context is cut: never the question, never the answer (trap T4).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from tarazu.data.item import Item
 from tarazu.errors import bad
-from tarazu.readings._reading import Asking
+from tarazu.readings._kept import kept
+from tarazu.readings._reading import AT_ONCE, Asking
 from tarazu.readings.chat import TemplateError, chat_text
+from tarazu.readings.tables import Lazy, Row, Table
+from tarazu.record.key import sha256_rows
 
-AT_ONCE = 256  # a tokenizer keeps much beside the tokens: items that it is given at a time
 CONTENT_FREE = "N/A"  # Zhao et al. 2021, "Calibrate Before Use", section 5
 
 
@@ -33,6 +36,42 @@ class Encoded:
     prompt: list[int]
     answers: list[list[int]]
     cut_tokens: int
+
+
+class Prompts(Lazy[Encoded]):
+    """Encoded prompts, each made when it is asked for.
+
+    Args:
+        table: Holds them.
+
+    Attributes:
+        prompt_tokens: Tokens of each, up to the answer.
+        answer_tokens: Tokens of all its answers together.
+    """
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(len(table), lambda place: _encoded(table.row(place)))
+        self.prompt_tokens = table.sizes(1)
+        self.answer_tokens = table.sizes(2)
+
+    def prompts(self) -> Lazy[list[int]]:
+        """Return the tokens of each up to the answer."""
+        return Lazy(len(self), lambda place: self[place].prompt)
+
+    def answers(self) -> Lazy[list[list[int]]]:
+        """Return the tokens of the answers of each."""
+        return Lazy(len(self), lambda place: self[place].answers)
+
+
+def _cells(encoded: Encoded) -> Row:
+    about = (encoded.cut_tokens, *map(len, encoded.answers))
+    return about, encoded.prompt, tuple(chain.from_iterable(encoded.answers))
+
+
+def _encoded(cells: list[list[int]]) -> Encoded:
+    (cut_tokens, *sizes), prompt, tokens = cells
+    rest = iter(tokens)
+    return Encoded(prompt, [list(islice(rest, size)) for size in sizes], cut_tokens)
 
 
 def has_chat_template(tokenizer: Any) -> bool:
@@ -98,7 +137,7 @@ def encode_prompts(
     asking: Asking,
     *,
     room: int,
-) -> list[Encoded]:
+) -> Prompts:
     """Encode prompts, each with the answers that are asked of it.
 
     Args:
@@ -113,15 +152,24 @@ def encode_prompts(
     Raises:
         BadInput: A prompt is too long even without its context.
     """
-    encoded: list[Encoded] = []
+    asked = {"what": "prompts", "answers": sha256_rows(answers), "room": room}
+
+    def rows() -> Iterator[Row]:
+        return map(_cells, _encode(items, answers, asking, room))
+
+    return Prompts(kept(asking, items, asked, rows, 3))
+
+
+def _encode(
+    items: Sequence[Item], answers: Sequence[Sequence[str]], asking: Asking, room: int
+) -> Iterator[Encoded]:
     for start in range(0, len(items), AT_ONCE):
-        some = slice(start, start + AT_ONCE)
-        prompts = [prompt_text(item, asking) for item in items[some]]
-        encoded += _encode_all(prompts, answers[some], asking)
-    for index, one in enumerate(encoded):
-        if (over := _length(one, room) - asking.max_length) > 0:
-            encoded[index] = _cut(items[index], answers[index], asking, room, over)
-    return encoded
+        some, asked = items[start : start + AT_ONCE], answers[start : start + AT_ONCE]
+        prompts = [prompt_text(item, asking) for item in some]
+        encoded = _encode_all(prompts, asked, asking)
+        for item, words, one in zip(some, asked, encoded, strict=True):
+            over = _length(one, room) - asking.max_length
+            yield _cut(item, words, asking, room, over) if over > 0 else one
 
 
 def _length(encoded: Encoded, room: int) -> int:

@@ -5,7 +5,8 @@ A context that does not fit is read in overlapping windows, so that no token is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,9 +16,12 @@ from torch.nn import functional
 from tarazu.data.item import Item, Prediction
 from tarazu.errors import bad
 from tarazu.models.learner import Batch, Learner
+from tarazu.readings._kept import kept_features
 from tarazu.readings._reading import (
+    AT_ONCE,
     Asking,
     Feature,
+    Features,
     Reading,
     Tick,
     by_length,
@@ -30,10 +34,14 @@ STRIDE = 128  # tokens shared by neighbouring windows (Devlin et al. 2019, relea
 LONGEST = 30  # tokens of an answer (same source)
 
 
-def _windows(items: Sequence[Item], asking: Asking) -> list[Feature]:
-    questions = [item.fields["question"] for item in items]
-    contexts = [item.fields["context"] for item in items]
-    longest = max(len(ids) for ids in asking.tokenizer(questions)["input_ids"])
+def _windows(items: Sequence[Item], asking: Asking) -> Features:
+    return kept_features(asking, items, "windows", lambda: _encoded(items, asking))
+
+
+def _encoded(items: Sequence[Item], asking: Asking) -> Iterator[Feature]:
+    parts = [items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE)]
+    questions = [[item.fields["question"] for item in part] for part in parts]
+    longest = max(len(ids) for part in questions for ids in asking.tokenizer(part)["input_ids"])
     room = asking.max_length - longest - 2
     if room < 16:
         raise bad(
@@ -42,24 +50,23 @@ def _windows(items: Sequence[Item], asking: Asking) -> list[Feature]:
             asking.max_length,
             f"Use at least {longest + 2 + 16}.",
         )
-    encoded = asking.tokenizer(
-        questions,
-        contexts,
-        truncation="only_second",
-        max_length=asking.max_length,
-        stride=min(STRIDE, room // 2),
-        return_overflowing_tokens=True,
-        return_offsets_mapping=True,
-    )
-    return [
-        Feature(
-            item=encoded["overflow_to_sample_mapping"][row],
-            input_ids=encoded["input_ids"][row],
-            token_types=encoded["token_type_ids"][row] if "token_type_ids" in encoded else None,
-            offsets=_context_offsets(encoded, row),
+    for index, part in enumerate(parts):
+        encoded = asking.tokenizer(
+            questions[index],
+            [item.fields["context"] for item in part],
+            truncation="only_second",
+            max_length=asking.max_length,
+            stride=min(STRIDE, room // 2),
+            return_overflowing_tokens=True,
+            return_offsets_mapping=True,
         )
-        for row in range(len(encoded["input_ids"]))
-    ]
+        for row in range(len(encoded["input_ids"])):
+            yield Feature(
+                item=index * AT_ONCE + encoded["overflow_to_sample_mapping"][row],
+                input_ids=encoded["input_ids"][row],
+                token_types=encoded["token_type_ids"][row] if "token_type_ids" in encoded else None,
+                offsets=_context_offsets(encoded, row),
+            )
 
 
 def _context_offsets(encoded: Any, row: int) -> list[tuple[int, int]]:
@@ -95,21 +102,15 @@ def _gold_span(item: Item) -> tuple[int, int]:
     return start + len(gold) - len(gold.lstrip()), start + len(gold.rstrip())
 
 
-def encode(items: Sequence[Item], asking: Asking) -> list[Feature]:
+def encode(items: Sequence[Item], asking: Asking) -> Features:
     """Encode every window with the tokens of its first gold span."""
-    features = []
-    for window in _windows(items, asking):
-        labels = _target(window, *_gold_span(items[window.item]))
-        features.append(
-            Feature(
-                window.item,
-                window.input_ids,
-                labels=labels,
-                token_types=window.token_types,
-                offsets=window.offsets,
-            )
-        )
-    return features
+    windows = _windows(items, asking)
+
+    def labelled(place: int) -> Feature:
+        window = windows[place]
+        return replace(window, labels=_target(window, *_gold_span(items[window.item])))
+
+    return Features(windows.lengths, labelled)
 
 
 def logits(learner: Learner, batch: Batch) -> Tensor:
@@ -154,7 +155,7 @@ def answer(learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick) 
     best: dict[int, tuple[float, int, int]] = {}
     tokens = [0] * len(items)
     done = 0
-    for indices in by_length(features, asking.batch_size):
+    for indices in by_length(features.lengths, asking.batch_size):
         rows = [features[i] for i in indices]
         batch = to_device(collate(rows, asking.tokenizer.pad_token_id), learner)
         with learner.compute():

@@ -15,32 +15,36 @@ from tarazu.evaluation.scoring import score_continuations
 from tarazu.models.fast import switches
 from tarazu.models.fast.cross_entropy import summed_cross_entropy
 from tarazu.models.learner import Batch, Learner
-from tarazu.readings._reading import IGNORED, Asking, Feature, Reading, Tick
-from tarazu.readings.prompts import Encoded, content_free, encode_prompts
+from tarazu.readings._reading import IGNORED, Asking, Feature, Features, Reading, Tick
+from tarazu.readings.prompts import Encoded, Prompts, content_free, encode_prompts
 
 
-def encode(items: Sequence[Item], asking: Asking) -> list[Feature]:
+def encode(items: Sequence[Item], asking: Asking) -> Features:
     """Encode prompts with their answers, closed by the end-of-text token.
 
     The loss is on the answer and its end only, unless `asking.loss_on` says otherwise.
     """
     answers = [[asking.task.answer_text(item)] for item in items]
-    features = []
-    for index, one in enumerate(encode_prompts(items, answers, asking, room=0)):
+    encoded = encode_prompts(items, answers, asking, room=0)
+    ends = [tokens + 1 for tokens in encoded.answer_tokens]
+    lengths = [prompt + end for prompt, end in zip(encoded.prompt_tokens, ends, strict=True)]
+    counted = lengths if asking.loss_on == "all" else ends
+    # The first token is given: nothing predicts it.
+    terms = [min(some, length - 1) for some, length in zip(counted, lengths, strict=True)]
+
+    def feature(place: int) -> Feature:
+        one = encoded[place]
         answer = [*one.answers[0], asking.tokenizer.eos_token_id]
         prompt = one.prompt if asking.loss_on == "all" else [IGNORED] * len(one.prompt)
-        labels = [*prompt, *answer]
-        features.append(
-            Feature(
-                index,
-                [*one.prompt, *answer],
-                labels=labels,
-                # The first token is given: nothing predicts it.
-                terms=sum(label != IGNORED for label in labels[1:]),
-                cut_tokens=one.cut_tokens,
-            )
+        return Feature(
+            place,
+            [*one.prompt, *answer],
+            labels=[*prompt, *answer],
+            terms=terms[place],
+            cut_tokens=one.cut_tokens,
         )
-    return features
+
+    return Features(lengths, feature, terms)
 
 
 def places(counted: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,7 +91,7 @@ def _generated(
     encoded = encode_prompts(items, [()] * len(items), asking, room=room)
     texts = generate(
         learner,
-        [one.prompt for one in encoded],
+        encoded.prompts(),
         tokenizer=asking.tokenizer,
         max_new_tokens=room,
         temperature=asking.decode.temperature,
@@ -141,13 +145,11 @@ def _scored(
     ]
 
 
-def _scores(
-    learner: Learner, encoded: Sequence[Encoded], asking: Asking, tick: Tick
-) -> list[list[float]]:
+def _scores(learner: Learner, encoded: Prompts, asking: Asking, tick: Tick) -> list[list[float]]:
     return score_continuations(
         learner,
-        [one.prompt for one in encoded],
-        [one.answers for one in encoded],
+        encoded.prompts(),
+        encoded.answers(),
         pad_id=asking.tokenizer.pad_token_id,
         batch_size=asking.batch_size,
         tick=tick,

@@ -156,7 +156,7 @@ class ComputeSpec(Spec):
     """MiB of memory in which a run keeps what its frozen layers computed; the rest goes to disk."""
     trunk_disk: int | None = Field(default=None, ge=0)
     """MiB of disk, below the folder of models, in which runs share what their frozen layers
-    computed while the study runs. Default: a quarter of what is free."""
+    computed while the study runs; as many again for tokens. Default: a quarter of what is free."""
 
 
 class ComparisonSpec(Spec):

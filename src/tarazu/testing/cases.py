@@ -198,8 +198,8 @@ def train(case: Case, learner: Learner, *, epochs: int = 1, rate: float = 0.01) 
     how = asking(case, learner)
     features = reading.encode(_viewed(case, case.train), how)
     examples = Examples(
-        lengths=[len(feature.input_ids) for feature in features],
-        terms=[feature.terms for feature in features],
+        lengths=features.lengths,
+        terms=features.terms,
         collate=lambda rows: collate([features[i] for i in rows], how.tokenizer.pad_token_id),
     )
     plan = Plan(

@@ -11,6 +11,7 @@ import sys
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND
 _PLACES = (
+    ("/tokens/", "tables of tokens"),
     ("/states/", "states of a frozen trunk"),
     ("/trials/", "checkpoints of trials"),
     ("/checkpoints/", "checkpoints"),

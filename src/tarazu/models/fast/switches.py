@@ -45,6 +45,8 @@ class Fast:
         labelled_only: A loss on words projects onto the vocabulary where there is a label, and asks
             for those states only. Without, every position is projected.
         fused_optimizer: AdamW makes an update in one pass over the weights.
+        token_tables: Items are tokenised once per study (`tarazu.readings.tables`). Without, they
+            are tokenised whenever they are needed: equal to the last bit.
     """
 
     attention: bool = True
@@ -63,6 +65,7 @@ class Fast:
     length_buckets: bool = True
     labelled_only: bool = True
     fused_optimizer: bool = True
+    token_tables: bool = True
 
     def off(self) -> list[str]:
         """Return the names of what is switched off."""
