@@ -355,10 +355,11 @@ def test_what_fitted_is_remembered_by_the_next_command(
     assert str(study) not in noted.read_text()
     found = run_study(study / "study.yaml", out=study / "out")
     assert found.failed == 0
-    said = [event.message for event in found.records[0].events if event.kind == "memory"]
+    (made,) = (record for record in found.records if record.entry == "lora")
+    said = [event.message for event in made.events if event.kind == "memory"]
     assert len(said) == 1
     assert said[0].endswith("with micro-batches of 4 rows, not 8; every update has the same batch")
-    assert "lost" not in found.records[0].measured  # nothing was tried that had failed before
+    assert "lost" not in made.measured  # nothing was tried that had failed before
     assert not (study / "out" / "checkpoints").exists()
 
 
