@@ -274,10 +274,10 @@ def test_a_merged_model_that_answers_is_told_from_the_run(monkeypatch: pytest.Mo
 
     def answer(request: Request, tell: Any) -> Work:
         tell(Progress("load"))
-        raise OutOfMemory("none left")
+        raise OutOfMemory("none left", peak=2**30)
 
     for merged in (True, False):
-        with pytest.raises(RunFailed, match=r"it needs much; it had 0\.00 GiB"):
+        with pytest.raises(RunFailed, match=r"it needs much; it had 1\.00 GiB"):
             attempts.Attempts(request, lambda progress: None).make(answer, merged=merged)
     assert asked == [(request, "load", True), (request, "load", False)]
 

@@ -208,7 +208,8 @@ def test_every_optimisation_is_asked_for_while_it_is_switched_off(
         for name in FEWEST:
             check_each_optimisation_can_be_switched_off(found[name])
     assert asked == set(COMPARED)
-    assert set(SWITCHES) == {*COMPARED, "length_buckets", "kept_memory", "sequences"}
+    elsewhere = {"length_buckets", "kept_memory", "sequences", "token_tables"}
+    assert set(SWITCHES) == {*COMPARED, *elsewhere}
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ def test_nothing_beside_the_file_is_obeyed(
     again = fetch(ModelSpec(source=path.name), "tiny", base=Path("."), note=lambda _: None)
     names = sorted(file.name for file in model.path.iterdir())
     assert sorted(file.name for file in again.path.iterdir()) == names
-    for name in names:
+    for name in set(names) - {"tarazu-model.json"}:  # it holds the times of the others
         assert (again.path / name).read_bytes() == (model.path / name).read_bytes(), name
 
 

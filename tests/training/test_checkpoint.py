@@ -289,8 +289,8 @@ def test_a_training_that_came_to_its_end_is_kept_while_answers_are_given(
     written.clear()  # it is there, whatever time there is
     same(train("bert", "lora", Checkpoints(tmp_path / "61.0", "me", every=0.0)), whole)
     assert written == []
-    assert end_after(199.0, cost=3.0) == []  # it would cost more than 1.5 %
-    assert end_after(201.0, cost=3.0) == [UPDATES]
+    assert end_after(149.0, cost=3.0) == []  # it would cost more than two hundredths
+    assert end_after(151.0, cost=3.0) == [UPDATES]
     found = Checkpoints(tmp_path / "61.0", "me").latest(UPDATES)
     assert found is not None
     assert len(found.values["results"]) == PLAN.epochs  # the last validation, too

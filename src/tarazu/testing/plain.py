@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LIMIT = 1e-4
 """How far losses and scores may lie apart, in fp32."""
 SWITCHES = tuple(field.name for field in fields(Fast))
-ELSEWHERE = ("length_buckets", "kept_memory", "sequences")
+ELSEWHERE = ("length_buckets", "kept_memory", "sequences", "token_tables")
 COMPARED = tuple(name for name in SWITCHES if name not in ELSEWHERE)
 """The switches that leave every number of a case as it is."""
 
