@@ -25,15 +25,13 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from side_by_side.ours import Clock, run_of
-from side_by_side.prepare import prepare
+from side_by_side.ours import Clock
+from side_by_side.prepare import prepare, request_of
 from side_by_side.results import machine
 from side_by_side.works import ROOT, WORKS, Work
 from tarazu.record.disk import write_synced
 from tarazu.record.progress import Progress
-from tarazu.splits import Splits, load_splits
-from tarazu.study_file import load_study
-from tarazu.work import Request, perform
+from tarazu.work import perform
 
 aten = torch.ops.aten
 PRODUCTS = {
@@ -110,18 +108,16 @@ def measure(work: Work, threads: int) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(work, [0], threads, Path(folder))
-        study = load_study(prepared.folder / "study.yaml")
-        splits = load_splits(study.spec.data, study.task, study.base)
-        job = {"entry": next(iter(work.entries)), "seeds": [0]}
-        spec, place, info = run_of(study, splits, job)
-        mine = Splits(splits.train, prepared.held_out[:1], {})
-        request = Request(spec, place, info, mine, Path(folder), show_text=False, stage="trial")
+        (spec,) = prepared.specs
+        whole = request_of(prepared, spec, Path(folder))
+        mine = replace(whole.splits, validation=whole.splits.validation[:1])
+        request = replace(whole, splits=mine)
         perform(request, tell=Clock())  # warms up
         clock, products = Clock(), Products()
         perform(request, tell=clock)
         with products:
             perform(request, tell=products.hear)
-    seconds, examples = clock.stop()[0], len(splits.train)
+    seconds, examples = clock.stop()[0], len(mine.train)
     alone = made_again(products.made)
     done = operations(products.made)
     return {

@@ -25,15 +25,13 @@ from typing import Any
 
 import torch
 
-from side_by_side.ours import Clock, run_of
-from side_by_side.prepare import prepare
+from side_by_side.ours import Clock
+from side_by_side.prepare import prepare, request_of
 from side_by_side.results import machine
 from side_by_side.works import ROOT, WORKS, Work
 from tarazu.record.disk import write_synced
-from tarazu.splits import Splits, load_splits
-from tarazu.study_file import load_study
 from tarazu.training.checkpoint import Checkpoints, State, checkpoints_for
-from tarazu.work import Request, perform
+from tarazu.work import perform
 
 EVERY = 60.0  # seconds, the product's default
 # Some minutes of training each on two cores.
@@ -72,13 +70,9 @@ def train(work: Work, threads: int, every: float | None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepared = prepare(work, [0], threads, folder)
-        study = load_study(prepared.folder / "study.yaml")
-        splits = load_splits(study.spec.data, study.task, study.base)
-        job = {"entry": next(iter(work.entries)), "seeds": [0]}
-        spec, place, info = run_of(study, splits, job)
-        mine = Splits(splits.train, prepared.held_out[:1], {})
-        request = Request(spec, place, info, mine, folder, show_text=False, stage="trial")
-        warm = replace(mine, train=mine.train[: work.batch_size])
+        (spec,) = prepared.specs
+        request = request_of(prepared, spec, folder)
+        warm = replace(request.splits, train=request.splits.train[: work.batch_size])
         perform(replace(request, splits=warm), tell=Clock())
         kept = None
         if every is not None:
