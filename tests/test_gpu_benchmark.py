@@ -55,6 +55,17 @@ def test_tokens_and_share_of_the_peak_are_those_of_the_median_pair(gpu: ModuleTy
     assert gpu.with_tokens({"pairs": 0}, 50.0, shape, peak)["pairs"] == 0
 
 
+def test_the_peak_of_known_pairs_is_not_measured_again(
+    gpu: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peaks = iter([5e13, 7e13])
+    monkeypatch.setattr(gpu, "peak_of", lambda device: next(peaks))
+    assert gpu.kept_peak("cpu", tmp_path / "new") == 5e13
+    assert gpu.kept_peak("cpu", tmp_path / "new") == 5e13
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "another card")
+    assert gpu.kept_peak("cuda", tmp_path / "new") == 7e13
+
+
 def test_without_a_card_it_says_how_to_try_the_script(
     gpu: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -210,6 +210,23 @@ def peak_of(device: str) -> float:
     return 2 * size**3 / best
 
 
+def kept_peak(device: str, folder: Path) -> float:
+    """Return a card's peak as it was first measured: the same pairs are the same share of it.
+
+    Args:
+        device: ``cuda`` or ``cpu``.
+        folder: Where pairs are kept.
+    """
+    name = torch.cuda.get_device_name() if device == "cuda" else device
+    file = folder / "peaks.json"
+    peaks: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
+    if name not in peaks:
+        peaks[name] = peak_of(device)
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(peaks), encoding="utf-8")
+    return peaks[name]
+
+
 def with_tokens(row: Row, tokens: float, shape: Shape, peak: float) -> Row:
     """Return a row with tokens per second, share of the peak, and memory.
 
@@ -239,7 +256,7 @@ def measure(args: argparse.Namespace, find_python: Callable[[Peer], Path]) -> li
     """
     threads = len(os.sched_getaffinity(0))
     model = make_model(args.shape, args.models)
-    shape, peak = SHAPES[args.shape], peak_of(args.device)
+    shape, peak = SHAPES[args.shape], kept_peak(args.device, args.work_dir)
     rows: list[Row] = []
     # Its name is part of what pairs are known by: the same for the same items.
     items = args.work_dir / f"items-{args.shape}-{args.tokens}-{args.examples}-{args.held_out}"
