@@ -13,11 +13,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import ttest_rel
 
 from tarazu.record.progress import Progress
 from tarazu.testing.tiny import nli_items, qa_items
+from tarazu.training.optimizer import make_schedule
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))  # programs and their parts, no package
@@ -181,9 +184,17 @@ def test_table_shows_ratios_both_sides_and_reasons() -> None:
     assert len({len(one) for one in cells}) == 1
     assert cells[2] == [
         *("lora-squad", "trl (bf16)", "1", "**2.00 ×** [2.00, 2.00]", "4 ×", "4.00", "2.00"),
-        *("2 / 3", "0.500 / 0.250", "0.500 / 0.500"),
+        *("2 / 3", "0.500 / 0.250", "–", "0.500 / 0.500"),
     ]
     assert "not run: no / pip x" in cells[3]
+
+
+def test_the_difference_of_losses_has_the_interval_of_a_paired_t_test() -> None:
+    ours, theirs = [1.0, 1.2, 0.9, 1.4, None], [0.9, 1.3, 0.9, 1.1, None]
+    low, high = ttest_rel(ours[:4], theirs[:4]).confidence_interval(0.95)
+    said = f"{(low + high) / 2:+.3f} ± {(high - low) / 2:.3f}"
+    assert results._difference(ours, theirs) == said
+    assert results._difference(ours[:1], theirs[:1]) == "–"
 
 
 def test_the_command_in_the_results_names_no_folder(bench: SimpleNamespace) -> None:
@@ -331,6 +342,28 @@ def test_peers_get_tarazus_tokens_and_nobody_trains_on_what_is_judged(
         assert labelled == list(range(labelled[0], len(one["input_ids"])))
         assert [one["labels"][i] for i in labelled] == one["input_ids"][labelled[0] :]
         assert labelled[0] == len(one["prompt_ids"])
+
+
+@pytest.mark.parametrize(("share", "updates"), [(0.2, 0), (0.3, 1)])
+def test_peers_warm_the_rate_up_over_the_updates_of_tarazu(
+    tiny_work: Callable[..., Any], tmp_path: Path, share: float, updates: int
+) -> None:
+    """Of two updates Trainer would take one for either share: the first at a rate of zero."""
+    from transformers import TrainingArguments
+
+    work = tiny_work("llama", "lora-squad", "corpus-qa", qa_items)
+    work = replace(work, training={**work.training, "warmup": share})
+    folder = tmp_path / "files"
+    folder.mkdir()
+    ready = prepare.prepare(work, [0], 1, folder)
+    given = prepare.write_tokens(ready, ready.specs[0])["settings"]["warmup"]
+    theirs = TrainingArguments(output_dir=str(tmp_path), warmup_steps=given, use_cpu=True)
+    assert theirs.get_warmup_steps(2) == updates
+
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    ours = make_schedule(optimizer, name="linear", warmup=share, steps=2)
+    assert ours.get_last_lr() == [0.0 if updates else 1.0]
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import math
 import tempfile
 import time
 from contextlib import nullcontext
@@ -100,6 +101,7 @@ def adapt(model: Any, args: argparse.Namespace) -> Any:
 
 def train(model: Any, dataset: list[Any], collator: Any, args: argparse.Namespace) -> Trainer:
     micro = args.micro_batch_size or args.batch_size
+    updates = args.epochs * math.ceil(len(dataset) / args.batch_size)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(
             model=model,
@@ -112,7 +114,8 @@ def train(model: Any, dataset: list[Any], collator: Any, args: argparse.Namespac
                 per_device_eval_batch_size=16,
                 learning_rate=args.learning_rate,
                 weight_decay=args.weight_decay,
-                warmup_steps=args.warmup,  # below 1 it is a share of all updates
+                # Trainer would take the next whole number of a share, tarazu takes the nearest.
+                warmup_steps=round(args.warmup * updates),
                 train_sampling_strategy="group_by_length",
                 bf16=args.bf16,
                 use_cpu=not torch.cuda.is_available(),

@@ -8,6 +8,7 @@ hold texts of the data and are made anew, in a temporary folder, by every invoca
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from tarazu.splits import Splits, load_splits
 from tarazu.study import plan
 from tarazu.study_file import Study, load_study
 from tarazu.tasks._task import Task
+from tarazu.training.optimizer import warmup_updates
 from tarazu.work import Request, viewed
 
 
@@ -211,13 +213,27 @@ def write_tokens(prepared: Prepared, spec: RunSpec) -> dict[str, Any]:
         "model": str(model.path),
         "model_kind": model.info.kind,
         "labels": len(prepared.task.labels),
-        "settings": {name: setting.value for name, setting in spec.settings.items()},
+        "settings": _settings(prepared, spec),
         "max_new_tokens": prepared.task.max_answer_tokens,
         "seed": spec.seed,
         "threads": spec.threads,
         "device": spec.device,
         "folder": str(folder),
     }
+
+
+def _settings(prepared: Prepared, spec: RunSpec) -> dict[str, Any]:
+    """Return a run's settings for the peers, its warm-up as a number of updates.
+
+    Of a share, Trainer takes the next whole number, and tarazu the nearest: of eight updates and a
+    share of 0.06 its first would be made at a rate of zero, and ours would not.
+    """
+    values = {name: setting.value for name, setting in spec.settings.items()}
+    if values.get("warmup") is not None:
+        items = len(prepared.splits.train)
+        steps = values["epochs"] * math.ceil(items / values["batch_size"])
+        values["warmup"] = warmup_updates(values["warmup"], steps)
+    return values
 
 
 def _asking(request: Request, model: LocalModel) -> Asking:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import statistics
+import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
+from scipy.stats import t as student
 
 from side_by_side.pairs import Pair, per_example, ratio_of
-from side_by_side.works import WORKS, Side, Work
+from side_by_side.works import ROOT, WORKS, Side, Work
 from tarazu.record.disk import write_synced
 
 Row = dict[str, Any]
@@ -35,6 +38,16 @@ def machine(device: str = "cpu") -> str:
         found = torch.cuda.get_device_properties(0)
         card = f"{found.name}, {found.total_memory / 2**30:.0f} GiB; "
     return f"{card}{processor}, {threads} cores used, {memory:.0f} GiB, {platform.system()}"
+
+
+def commit() -> str:
+    """Return the commit of this checkout, marked if files differ from it; empty without git."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude", "*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip()
 
 
 def row_of(
@@ -68,6 +81,7 @@ def row_of(
             "theirs": dict(pairs[0].theirs.versions),
         },
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "commit": commit(),
     }
 
 
@@ -125,8 +139,8 @@ def table(rows: Sequence[Row]) -> str:
     """Return the rows as a Markdown table."""
     lines = [
         "| work | peer (settings) | pairs | ratio [range] | aim | tarazu ex/s | peer ex/s "
-        "| processes, s | loss | score |",
-        "|---" * 10 + "|",
+        "| processes, s | loss | difference of losses | score |",
+        "|---" * 11 + "|",
     ]
     lines += [f"| {' | '.join(_cells(row))} |" for row in rows]
     return "\n".join(lines) + "\n"
@@ -141,7 +155,7 @@ def _cells(row: Row) -> list[str]:
             "0",
             f"not run: {_one_line(row['reason'])}",
             aim,
-            *"–" * 5,
+            *"–" * 6,
         ]
     ours, theirs = row["ours"], row["theirs"]
     settings = f" ({theirs['settings']})" if theirs["settings"] else ""
@@ -159,8 +173,20 @@ def _cells(row: Row) -> list[str]:
         *(f"{1 / statistics.median(side['seconds_per_example']):.2f}" for side in (ours, theirs)),
         " / ".join(f"{statistics.median(side['process_seconds']):.0f}" for side in (ours, theirs)),
         " / ".join(_loss(side["loss"]) for side in (ours, theirs)),
+        _difference(ours["loss"], theirs["loss"]),
         " / ".join(scores),
     ]
+
+
+def _difference(ours: Sequence[float | None], theirs: Sequence[float | None]) -> str:
+    """Return the mean difference of the pairs' losses with its 95 % interval (Student's t)."""
+    pairs = zip(ours, theirs, strict=True)
+    found = [one - other for one, other in pairs if one is not None and other is not None]
+    if len(found) < 2:
+        return "–"
+    error = statistics.stdev(found) / math.sqrt(len(found))
+    half = float(student.ppf(0.975, len(found) - 1)) * error
+    return f"{_mean(found):+.3f} ± {half:.3f}"
 
 
 def _one_line(text: str) -> str:
@@ -183,9 +209,11 @@ of updates and have the same threads; the order is turned round with every pair.
 the clock of the work (`benchmarks/README.md` says what it covers; warm-up and start-up are treated
 alike on both sides). Processes: median seconds from start to exit, tarazu / peer, loading, warm-up
 and answering included. Loss and score (accuracy, F1 for SQuAD) are those of the held-out items
-after training, tarazu / peer, means over pairs. A peer with several documented settings is taken
-at the fastest one on this machine (all that were tried are in `speed.json`), or at the one in
-brackets where only that was asked for (`--settings`).
+after training, tarazu / peer, means over pairs; their difference has its 95 % interval over the
+seeds of the pairs, and sides whose interval holds 0 are equal within the noise of seeds (on
+encoders the heads differ, see `benchmarks/README.md`). A peer with several documented settings is
+taken at the fastest one on this machine (all that were tried are in `speed.json`), or at the one
+in brackets where only that was asked for (`--settings`).
 """
 
 
@@ -203,6 +231,7 @@ def write_table(rows: Sequence[Row], file: Path, command: str) -> None:
         f"# tarazu and its peers on the same work\n\n{table(rows)}{NOTES}\n"
         f"- machine: {'; '.join(machines)}\n"
         f"- dates: {', '.join(sorted({row['date'] for row in rows}))}\n"
+        f"- commits: {', '.join(sorted({row['commit'] for row in ran if row.get('commit')}))}\n"
         f"- last command: `{command}`\n- versions: {said}\n"
     )
     write_synced(file.with_suffix(".tmp"), text, file)

@@ -138,7 +138,7 @@ def train(model: Any, rows: list[Row], job: dict[str, Any], tokenizer: Any, epoc
                 per_device_train_batch_size=values["batch_size"],
                 learning_rate=values["learning_rate"],
                 weight_decay=values["weight_decay"],
-                warmup_steps=values["warmup"],  # below 1 it is a share of all updates
+                warmup_steps=values["warmup"],
                 max_grad_norm=values["clip"],
                 train_sampling_strategy="group_by_length" if peer.get("grouped") else "random",
                 bf16=peer["bf16"],

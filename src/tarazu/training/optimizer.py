@@ -38,6 +38,16 @@ def make_optimizer(
     )
 
 
+def warmup_updates(share: float, steps: int) -> int:
+    """Return over how many of all updates the learning rate rises.
+
+    Args:
+        share: Of all updates.
+        steps: Number of updates.
+    """
+    return round(share * steps)
+
+
 def make_schedule(optimizer: torch.optim.Optimizer, *, name: str, warmup: float, steps: int) -> Any:
     """Return the learning-rate schedule.
 
@@ -51,5 +61,8 @@ def make_schedule(optimizer: torch.optim.Optimizer, *, name: str, warmup: float,
 
     kind = "constant_with_warmup" if name == "constant" else name
     return get_scheduler(
-        kind, optimizer, num_warmup_steps=round(warmup * steps), num_training_steps=steps
+        kind,
+        optimizer,
+        num_warmup_steps=warmup_updates(warmup, steps),
+        num_training_steps=steps,
     )
