@@ -115,6 +115,7 @@ def test_sound_headers_are_accepted(tmp_path: Path) -> None:
         ([], [tensor(b"w", (4,), 0, 1 << 60)], "at 1152921504606846976"),
         ([], [tensor(b"w", (4,), 0, 4)], "no multiple of 32"),
         ([], [tensor(b"w", (4,), 8)], "blocks of 32"),
+        ([], [tensor(b"w", (), 8)], "blocks of 32"),  # of one value, and no block of none
         ([], [tensor(b"w", (4,), 200)], "unknown type 200"),
         ([], [tensor(b"w", (1,) * 5)], "5 dimensions"),
         ([], [tensor(b"w", (4,)), tensor(b"w", (4,), 0, 32)], "name 'w' twice"),

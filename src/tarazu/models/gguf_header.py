@@ -226,7 +226,8 @@ def _tensors(walk: _Walk, count: int, alignment: int) -> Counter[str]:
         elements = 1
         for one in sizes:  # Python's integers do not overflow
             elements *= one
-        if not elements or (sizes and sizes[0] % values):
+        row = sizes[0] if sizes else 1
+        if not elements or row % values:
             raise _Damaged(f"'{name}' of the shape {sizes} in blocks of {values}")
         weights[form] += elements
         lying.append((walk.u64(f"the place of '{name}'"), elements // values * size, name))
