@@ -38,6 +38,28 @@ def settle_versions(store: Store, entries: Sequence[Entry], note: Callable[[str]
         note(f"{_runs(back)} that had been set aside in {STALE}/ will be used again.")
 
 
+def note_plugins(
+    store: Store,
+    entries: Sequence[Entry],
+    plugins: Sequence[Plugin],
+    note: Callable[[str], None],
+) -> None:
+    """Say which plug-ins are not what made the last runs: these are made again.
+
+    Args:
+        store: The output folder.
+        entries: What is run now.
+        plugins: The plug-ins in use.
+        note: Hears it.
+    """
+    asked = {entry.id for entry in entries}
+    records = [record for record in store.records() if record.entry in asked] if plugins else []
+    for plugin in plugins:
+        made = {record.spec.plugins.get(plugin.name) for record in records} - {None}
+        if made and plugin.sha256 not in made:
+            note(f"The plug-in '{plugin.name}' has changed: what it made is made again.")
+
+
 def _runs(records: Sequence[RunRecord]) -> str:
     return f"{len(records):,} runs" if len(records) > 1 else "1 run"
 

@@ -151,7 +151,12 @@ def _planned(
         else:
             found.append(_judged(slot, record, stale))
     why = "not in the last plan: other settings, data, model files or plug-ins"
-    return found, [_run(_slot(record), "stale", why) for record in left.values()]
+    return found, [_run(_slot(record), "stale", why + _by(record)) for record in left.values()]
+
+
+def _by(record: RunRecord) -> str:
+    told = [f"plug-in {name} {sha[:12]}" for name, sha in record.spec.plugins.items()]
+    return f" ({_MADE_WITH} {', '.join(told)})" if told else ""
 
 
 def _without_plan(records: Sequence[RunRecord], stale: _Stale) -> list[RunStatus]:

@@ -24,7 +24,7 @@ from tarazu.models.config import info_from_config
 from tarazu.models.info import ModelInfo
 from tarazu.models.source import LocalModel, describe, fetch
 from tarazu.models.states import shelves
-from tarazu.opening import named_before, settle_versions, untouched, watch_inputs
+from tarazu.opening import named_before, note_plugins, settle_versions, untouched, watch_inputs
 from tarazu.plugins import PluginName
 from tarazu.processes import handing_on
 from tarazu.record.environment import same_hashes, versions
@@ -143,9 +143,13 @@ def _run_study(
     store = Store(folder, made_by)
     with interruptible(), store.lock(note=listener.note) as held, handing_on(held):
         settle_versions(store, entries, listener.note)
+        note_plugins(store, entries, plugins_in_use(), listener.note)
         others = untouched(store, study, entries)
         store.write_study(study.spec.model_dump(mode="json", by_alias=True))
         store.write_base(study.base)
+        for plugin in plugins_in_use():
+            if plugin.source is not None:
+                store.write_plugin(plugin.name, plugin.source)
         for sized in splits.at_every_size():
             store.write_items(sized.named(), redacted=study.spec.report.text == "redacted")
         hashes = splits.hashes()
