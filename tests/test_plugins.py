@@ -211,7 +211,7 @@ def test_the_command_line_runs_it_in_processes_of_their_own(tmp_path: Path) -> N
     assert majority.spec.plugins == own_task
     assert chance.spec.plugins == {"chance.py": sha256_file(place.chance), **own_task}
     assert chance.status == majority.status == "done"
-    assert "From plug-ins (SHA-256): chance: chance.py" in " ".join(done.stdout.split())
+    assert "chance: chance.py" in " ".join(done.stdout.split())
 
 
 def test_methods_tasks_explain_and_data_take_them(tmp_path: Path) -> None:
@@ -321,7 +321,9 @@ def test_what_does_not_load_is_told_without_a_traceback(tmp_path: Path, case: st
     result = CliRunner().invoke(app, ["methods", "--plugin", str(file)])
     assert result.exit_code == 2
     assert "Traceback" not in result.output
-    assert not [name for name in sys.modules if name.startswith("tarazu_plugin_mine")]
+    if rule == "must load":  # half a module would be taken for a whole one next time
+        sha = plugins.find_plugin(file).sha256
+        assert not [name for name in sys.modules if sha[:16] in name]
 
 
 def test_what_is_neither_file_nor_module_is_told(
@@ -437,7 +439,7 @@ def test_the_key_knows_the_plug_in_and_older_keys_stay(made: Place) -> None:
     none = spec.model_copy(update={"plugins": {}})
     assert len({content_key(one) for one in (spec, other, none)}) == 3
     built_in: RunSpec = made.record("majority").spec
-    dumped = built_in.model_dump(mode="json")
+    dumped = built_in.model_dump(mode="json", by_alias=True)
     del dumped["plugins"]  # as in records that did not know plug-ins
     assert content_key(RunSpec.model_validate(dumped)) == made.record("majority").key
 
