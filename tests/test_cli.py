@@ -134,7 +134,7 @@ def test_wrong_use_exits_with_2(arguments):
 
 
 def test_explain_prints_text_or_numbers(study):
-    def explain_method(name, model, overrides, language):
+    def explain_method(name, model, overrides, language, *, plugins):
         assert (model, overrides) == ("gpt2", ["r=4"])
         return Explanation(name, model, f"# LoRA in {language}\n\nW + BA", None, {})
 
@@ -149,7 +149,7 @@ def test_explain_prints_text_or_numbers(study):
 
 def test_data_prints_the_card(study):
     card = DataCard("Inference", "Does it follow?", ("en",), {"premise": "p"}, "CC0", None, ())
-    study.describe_data = lambda path, overrides: card
+    study.describe_data = lambda path, overrides, *, plugins: card
     result = invoke("data", "s.yaml")
     assert result.exit_code == 0
     assert "Does it follow?" in result.stdout

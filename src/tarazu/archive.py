@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -22,8 +23,9 @@ import pyarrow.parquet as pq
 import tarazu
 from tarazu.errors import bad
 from tarazu.record.disk import sync, told_plainly
-from tarazu.record.key import sha256_text
+from tarazu.record.key import sha256_file, sha256_text
 from tarazu.record.record import RunRecord
+from tarazu.record.store import PLUGINS
 from tarazu.report.api import (
     Results,
     read_results,
@@ -47,9 +49,9 @@ A study made by tarazu {version}. What is in this archive:
 - `runs/`: one record per run, with all settings and their reasons, and the answer to every item
 - `data/`: the items{redacted}
 - `code/`: the program that made it, one file per method under `code/tarazu/methods/`
-{weights}
+{plugins}{weights}
 To run it again: `pip install tarazu=={version}`, put the data where `study.json` names them (their
-SHA-256 stand in every record under `inputs`), and `tarazu run study.json`.
+SHA-256 stand in every record under `inputs`), and `tarazu run study.json{named}`.
 """
 
 
@@ -95,10 +97,13 @@ def _files(results: Results, *, weights: bool) -> Iterator[tuple[str, bytes]]:
     records = [_without_paths(record) for record in results.records]
     shown = Results(records, _bare(results.study), results.store)
     name = results.records[0].spec.study
+    plugins = dict(_plugins(results))
     readme = _README.format(
         study=name,
         version=_version(),
         redacted=", without their text" if redacted else "",
+        plugins="- `code/plugins/`: methods and tasks of the author's own\n" if plugins else "",
+        named="".join(f" --plugin {shlex.quote(place)}" for place in plugins),
         weights="- `runs/*/artifacts/`: trained weights\n" if weights else "",
     )
     yield "README.md", readme.encode()
@@ -112,7 +117,20 @@ def _files(results: Results, *, weights: bool) -> Iterator[tuple[str, bytes]]:
         yield from _run(results, record, bare, redacted=redacted, weights=weights)
     for file in sorted((results.store.folder / "data").glob("*/items.parquet")):
         yield f"data/{file.parent.name}/items.parquet", file.read_bytes()
+    yield from plugins.items()
     yield from _code()
+
+
+def _plugins(results: Results) -> Iterator[tuple[str, bytes]]:
+    """Yield the plug-ins that made the results, where the folder still holds what made them."""
+    made = {pair for record in results.records for pair in record.spec.plugins.items()}
+    for name, sha in sorted(made):
+        file = results.store.folder / PLUGINS / name
+        if PurePath(name).name == name and file.is_file() and sha256_file(file) == sha:
+            yield (
+                f"code/plugins/{name}",
+                _own_file(results.store.folder, f"{PLUGINS}/{name}").read_bytes(),
+            )
 
 
 def _run(

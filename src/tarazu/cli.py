@@ -36,6 +36,14 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override, such as training.epochs=1."),
 ]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin",
+        metavar="FILE",
+        help="Load a method or task of your own from this Python file or module; repeatable.",
+    ),
+]
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file (YAML).")]
 Format = Literal["table", "json", "csv", "latex", "markdown", "html", "pdf"]
 
@@ -117,6 +125,7 @@ def run(
     keep_stale: Annotated[
         bool, typer.Option("--keep-stale", help="Keep runs that other package versions made.")
     ] = False,
+    plugins: Plugins = None,
 ) -> None:
     """Run a study and show its table. Finished runs are skipped, stopped ones go on."""
     from rich.console import Console
@@ -136,6 +145,7 @@ def run(
             listener=view,
             checkpoint_every=checkpoint_every,
             keep_stale=keep_stale,
+            plugins=plugins or [],
         )
     _print_table(results_of(result.folder, result.records))
     complain(f"Records: {result.folder}")
@@ -225,27 +235,27 @@ def clean(
 
 
 @app.command()
-def methods() -> None:
+def methods(plugins: Plugins = None) -> None:
     """List all methods."""
     from tarazu import catalog
 
     headings = ["method", "family", "model", "name", "what it is"]
     rows = [
         [item.name, item.family, item.needs_model, item.label.en, item.summary.en]
-        for item in catalog.methods().values()
+        for item in catalog.methods(plugins or []).values()
     ]
     _print_listing(headings, rows)
 
 
 @app.command()
-def tasks() -> None:
+def tasks(plugins: Plugins = None) -> None:
     """List all tasks."""
     from tarazu import catalog
 
     headings = ["task", "family", "language", "labels", "what it is"]
     rows = [
         [item.name, item.family, item.language, ", ".join(item.labels) or "–", item.summary.en]
-        for item in catalog.tasks().values()
+        for item in catalog.tasks(plugins or []).values()
     ]
     _print_listing(headings, rows)
 
@@ -259,11 +269,12 @@ def explain(
     overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Numbers only, as JSON.")] = False,
     language: Annotated[Literal["en", "fa"], typer.Option("--lang", help="Language.")] = "en",
+    plugins: Plugins = None,
 ) -> None:
     """Explain a method: formula, what is trained, when to use it, each setting's reason."""
     from tarazu.study import explain_method
 
-    explanation = explain_method(method, model, overrides or [], language)
+    explanation = explain_method(method, model, overrides or [], language, plugins=plugins or [])
     if as_json:
         from tarazu.report.json_report import to_json
 
@@ -273,11 +284,11 @@ def explain(
 
 
 @app.command()
-def data(study: StudyFile, overrides: Overrides = None) -> None:
+def data(study: StudyFile, overrides: Overrides = None, plugins: Plugins = None) -> None:
     """Describe the data of a study."""
     from tarazu.study import describe_data
 
-    _print_markdown(describe_data(study, overrides or []).markdown())
+    _print_markdown(describe_data(study, overrides or [], plugins=plugins or []).markdown())
 
 
 @app.command()
@@ -288,12 +299,13 @@ def verify(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Its seed. [the first]")] = None,
     language: Annotated[Literal["en", "fa"], typer.Option("--lang", help="Language.")] = "en",
+    plugins: Plugins = None,
 ) -> None:
     """Run one recorded run again: bit-equal, within noise, or drifted?"""
     from tarazu.report.verified import verified
     from tarazu.sentinel import verify as verify_run
 
-    found = verify_run(folder, entry=entry, seed=seed)
+    found = verify_run(folder, entry=entry, seed=seed, plugins=plugins or [])
     _print(verified(found, language))
     if found.verdict in ("drifted", "failed"):
         raise typer.Exit(RUN_FAILED)

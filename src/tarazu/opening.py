@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tarazu.errors import BadInput
+from tarazu.errors import BadInput, Problem
 from tarazu.models.source import LocalModel
+from tarazu.plugins import Plugin
 from tarazu.record.aside import STALE, bring_back, set_aside
 from tarazu.record.environment import changed, versions
 from tarazu.record.record import RunRecord
 from tarazu.record.spec import DataSpec
 from tarazu.record.store import Store
-from tarazu.record.watched import changed_files, data_files, watch
+from tarazu.record.watched import PLUGIN, changed_files, data_files, known_plugins, watch
 from tarazu.study_file import Entry, Study
+from tarazu.study_yaml import read_document
 
 
 def settle_versions(store: Store, entries: Sequence[Entry], note: Callable[[str], None]) -> None:
@@ -34,6 +36,28 @@ def settle_versions(store: Store, entries: Sequence[Entry], note: Callable[[str]
         )
     if back := bring_back(store, asked):
         note(f"{_runs(back)} that had been set aside in {STALE}/ will be used again.")
+
+
+def note_plugins(
+    store: Store,
+    entries: Sequence[Entry],
+    plugins: Sequence[Plugin],
+    note: Callable[[str], None],
+) -> None:
+    """Say which plug-ins are not what made the last runs: these are made again.
+
+    Args:
+        store: The output folder.
+        entries: What is run now.
+        plugins: The plug-ins in use.
+        note: Hears it.
+    """
+    asked = {entry.id for entry in entries}
+    records = [record for record in store.records() if record.entry in asked] if plugins else []
+    for plugin in plugins:
+        made = {record.spec.plugins.get(plugin.name) for record in records} - {None}
+        if made and plugin.sha256 not in made:
+            note(f"The plug-in '{plugin.name}' has changed: what it made is made again.")
 
 
 def _runs(records: Sequence[RunRecord]) -> str:
@@ -60,7 +84,8 @@ def untouched(store: Store, study: Study, entries: Sequence[Entry]) -> set[str]:
     """
     asked = {entry.id for entry in entries}
     others = [entry for entry in study.entries if entry.id not in asked]
-    if not others or any(file.what == "data" for file in changed_files(store.folder)):
+    changes = {file.what for file in changed_files(store.folder)}
+    if not others or any(what == "data" or what.startswith(PLUGIN) for what in changes):
         return set()
     try:
         before = store.read_study()
@@ -78,16 +103,53 @@ def _part_of(entry: Entry, study: Mapping[str, Any]) -> dict[str, Any]:
     return own
 
 
-def watch_inputs(store: Store, study: Study, models: Mapping[str, LocalModel]) -> None:
+def watch_inputs(
+    store: Store,
+    study: Study,
+    models: Mapping[str, LocalModel],
+    plugins: Sequence[Plugin] = (),
+) -> None:
     """Write down which files a study is made from, and how they are now.
 
     Args:
         store: The output folder.
         study: The study.
         models: The models that were looked at; what was noted of its others is kept.
+        plugins: The plug-ins in use.
     """
     others = {f"model {name}" for name in study.spec.models if name not in models}
-    watch(store.folder, _inputs(study, models), keep=others)
+    named = [
+        # Of a package only the file itself can be looked at later; its hash is of all of them.
+        (f"{PLUGIN}{one.name}", one.place, one.sha256 if one.source is not None else None)
+        for one in plugins
+    ]
+    watch(store.folder, [*_inputs(study, models), *named], keep=others)
+
+
+def named_before(
+    path: str | Path, out: str | Path | None, plugins: Sequence[Plugin]
+) -> list[Problem]:
+    """Say which plug-ins a study had when it was last run and has not now.
+
+    Args:
+        path: The study file, which may be wrong.
+        out: Its output folder; None for the one by its name.
+        plugins: The plug-ins in use.
+    """
+    try:
+        study = read_document(Path(path)).values if out is None else {}
+    except BadInput:
+        return []
+    name = study.get("study") if isinstance(study, dict) else None
+    if out is None and (not isinstance(name, str) or not name):
+        return []
+    folder = Path(out) if out is not None else Path("out") / str(name)
+    given = {plugin.name for plugin in plugins}
+    return [
+        Problem("--plugin", f"'{one}' was in use when the study was last run", "none", remedy)
+        for one, remedy in known_plugins(folder).items()
+        if one not in given
+    ]
 
 
 def _inputs(

@@ -15,7 +15,7 @@ from tarazu.record.environment import changed, same_hashes, versions
 from tarazu.record.record import RunRecord
 from tarazu.record.standing import Running, Slot, in_use, read_plan, read_running
 from tarazu.record.store import Store
-from tarazu.record.watched import Watched, changed_files
+from tarazu.record.watched import PLUGIN, Watched, changed_files, known_plugins
 
 State = Literal["done", "running", "failed", "stale", "waiting"]
 STATES: tuple[State, ...] = ("done", "running", "failed", "stale", "waiting")
@@ -106,7 +106,7 @@ def status(folder: str | Path) -> Status:
         study=str(study.get("study", "")),
         in_use=used,
         runs=(*runs, *older),
-        notes=(*_notes(folder, differing), *_next(runs, differing, used=used)),
+        notes=(*_notes(folder, differing), *_next(folder, runs, differing, used=used)),
     )
 
 
@@ -129,6 +129,7 @@ class _Stale:
             Path(file.path).name
             for file in self._files
             if file.what in ("data", f"model {record.model}")
+            or file.what.removeprefix(PLUGIN) in record.spec.plugins
         ]
         if names:
             reasons.append(f"{', '.join(dict.fromkeys(names))} changed since")
@@ -149,8 +150,13 @@ def _planned(
             found.append(_run(slot, "waiting"))
         else:
             found.append(_judged(slot, record, stale))
-    why = "not in the last plan: other settings, data or model files"
-    return found, [_run(_slot(record), "stale", why) for record in left.values()]
+    why = "not in the last plan: other settings, data, model files or plug-ins"
+    return found, [_run(_slot(record), "stale", why + _by(record)) for record in left.values()]
+
+
+def _by(record: RunRecord) -> str:
+    told = [f"plug-in {name} {sha[:12]}" for name, sha in record.spec.plugins.items()]
+    return f" ({_MADE_WITH} {', '.join(told)})" if told else ""
 
 
 def _without_plan(records: Sequence[RunRecord], stale: _Stale) -> list[RunStatus]:
@@ -186,13 +192,20 @@ def _notes(folder: Path, differing: Sequence[Watched]) -> list[str]:
     found = []
     if any(file.what == "study" for file in differing):
         found.append("The study file changed since it was last run: this is the plan from before.")
+    found += [
+        f"The plug-in '{file.what.removeprefix(PLUGIN)}' is missing: {file.path} is not there."
+        for file in differing
+        if file.what.startswith(PLUGIN) and not (folder / file.path).is_file()
+    ]
     aside = len(list((folder / STALE).glob("*/record.json")))
     if aside:
         found.append(f"Set aside in {STALE}/, made with other versions: {aside:,}.")
     return found
 
 
-def _next(runs: Sequence[RunStatus], differing: Sequence[Watched], *, used: bool) -> list[str]:
+def _next(
+    folder: Path, runs: Sequence[RunStatus], differing: Sequence[Watched], *, used: bool
+) -> list[str]:
     """Say what to do about the runs of the plan."""
     if used:
         return ["A process is at work in this folder now."]
@@ -200,6 +213,11 @@ def _next(runs: Sequence[RunStatus], differing: Sequence[Watched], *, used: bool
     if finished and not any(file.what == "study" for file in differing):
         return []
     found = ["Give the study's command again to make what is waiting, failed or stale."]
+    found += [
+        f"It takes methods or tasks from the plug-in '{name}', which loads only when it is named. "
+        f"{remedy}"
+        for name, remedy in known_plugins(folder).items()
+    ]
     if any(run.why.startswith(_MADE_WITH) for run in runs):
         found.append("With --keep-stale it uses runs of other versions as they are.")
     return found

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tarazu.catalog import resolve_task
+from tarazu.catalog import plugins_in_use, plugins_of, resolve_task, using
 from tarazu.comparison.crossed import Clusters, Sample, difference
 from tarazu.comparison.entries import current, leading_metric
 from tarazu.comparison.sameness import Changed, Verdict, Verification
 from tarazu.errors import BadInput, Problem, bad, did_you_mean
 from tarazu.models.source import LocalModel, fetch
+from tarazu.plugins import PluginName
 from tarazu.processes import Tell
 from tarazu.record.environment import changed as changed_packages
 from tarazu.record.key import sha256_file
@@ -41,6 +42,7 @@ def verify(
     entry: str | None = None,
     seed: int | None = None,
     tell: Tell | None = None,
+    plugins: Sequence[PluginName] = (),
 ) -> Verification:
     """Run one recorded run again and hold it against its record; the record stays as it is.
 
@@ -50,12 +52,19 @@ def verify(
             what drifts, or the quickest of all when none trains.
         seed: Its seed; the first one by default.
         tell: Hears the progress.
+        plugins: The Python files or modules that its method and task came from.
 
     Raises:
-        BadInput: There is no such run, or its data or model are not what they were.
+        BadInput: There is no such run, or its data, model or plug-ins are not what they were.
     """
     store = Store(Path(folder))
     record = _chosen(store, entry, seed)
+    with using(plugins):
+        _check_plugins(record)
+        return _verified(store, record, tell)
+
+
+def _verified(store: Store, record: RunRecord, tell: Tell | None) -> Verification:
     base = store.read_base()
     model = _model(record, base)
     task = resolve_task(record.spec.task_options or record.spec.task)
@@ -71,6 +80,7 @@ def verify(
             splits=splits,
             scratch=Path(scratch),
             show_text=store.read_study().get("report", {}).get("text", "full") == "full",
+            plugins=plugins_of(record.method, "" if record.spec.task_options else record.task),
         )
         outcome = run(request, tell=tell or (lambda progress: None))
         files = _artifacts(Path(scratch) / "artifacts")
@@ -107,6 +117,24 @@ def _model(record: RunRecord, base: Path) -> LocalModel | None:
     if record.model is None or record.spec.model_spec is None:
         return None
     return fetch(record.spec.model_spec, record.model, base=base, note=lambda text: None)
+
+
+def _check_plugins(record: RunRecord) -> None:
+    """Other code says nothing about the packages either."""
+    problems = []
+    given = {plugin.name: plugin.sha256 for plugin in plugins_in_use()}
+    for name, sha in record.spec.plugins.items():
+        if name not in given:
+            remedy = f"Name it: --plugin {name}, with its folder."
+            rule = "the run came from a plug-in"
+            problems.append(Problem("--plugin", rule, f"no '{name}'", remedy))
+        elif given[name] != sha:
+            rule = "the plug-in must be the one that was used"
+            value = f"{given[name][:12]} instead of {sha[:12]}"
+            remedy = "Bring back what was used, or run the study again: that is another run."
+            problems.append(Problem(f"--plugin {name}", rule, value, remedy))
+    if problems:
+        raise BadInput(*problems)
 
 
 def _check_inputs(record: RunRecord, model: LocalModel | None, splits: Splits) -> None:

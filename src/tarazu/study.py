@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tarazu.asking import find_template
-from tarazu.catalog import find_method, find_task
+from tarazu.catalog import find_method, find_task, plugins_in_use, plugins_of, using
 from tarazu.counting import count
 from tarazu.errors import BadInput, Problem, bad, did_you_mean
 from tarazu.methods._asking import AnswerKnobs
@@ -24,7 +24,8 @@ from tarazu.models.config import info_from_config
 from tarazu.models.info import ModelInfo
 from tarazu.models.source import LocalModel, describe, fetch
 from tarazu.models.states import shelves
-from tarazu.opening import settle_versions, untouched, watch_inputs
+from tarazu.opening import named_before, note_plugins, settle_versions, untouched, watch_inputs
+from tarazu.plugins import PluginName
 from tarazu.processes import handing_on
 from tarazu.record.environment import same_hashes, versions
 from tarazu.record.key import content_key
@@ -77,6 +78,7 @@ def run_study(
     listener: Listener | None = None,
     checkpoint_every: float = 1.0,
     keep_stale: bool = False,
+    plugins: Sequence[PluginName] = (),
 ) -> StudyResult:
     """Run a study; finished runs are skipped, and a run that was stopped goes on where it was.
 
@@ -90,6 +92,7 @@ def run_study(
             one takes so long that it would cost 1.5 % of the time. 0: after every update.
         keep_stale: Keep finished runs that other package versions made, instead of setting them
             aside and making them again. Reports then say which versions made what.
+        plugins: Python files or modules with methods or tasks of your own; their code is run.
 
     Returns:
         The records, in the order of the plan.
@@ -101,8 +104,31 @@ def run_study(
     """
     if not 0 <= checkpoint_every < math.inf:
         raise bad("--checkpoint-every", "must be a number of minutes, at least 0", checkpoint_every)
-    listener = listener or Silent()
-    study = load_study(path, overrides)
+    with using(plugins):
+        study = _known_study(path, overrides, out)
+        return _run_study(
+            study, out, only, listener or Silent(), checkpoint_every, keep_stale=keep_stale
+        )
+
+
+def _known_study(path: str | Path, overrides: Sequence[str], out: str | Path | None) -> Study:
+    """Read a study; if it cannot be, say which plug-ins it had when it was last run."""
+    try:
+        return load_study(path, overrides)
+    except BadInput as error:
+        missing = named_before(path, out, plugins_in_use())
+        raise BadInput(*error.problems, *missing) from None
+
+
+def _run_study(
+    study: Study,
+    out: str | Path | None,
+    only: Sequence[str],
+    listener: Listener,
+    checkpoint_every: float,
+    *,
+    keep_stale: bool,
+) -> StudyResult:
     entries = in_turn(_selected(study.entries, only))
     models = _fetch_models(study, entries, listener)
     _check_support(study, entries, models)
@@ -117,14 +143,18 @@ def run_study(
     store = Store(folder, made_by)
     with interruptible(), store.lock(note=listener.note) as held, handing_on(held):
         settle_versions(store, entries, listener.note)
+        note_plugins(store, entries, plugins_in_use(), listener.note)
         others = untouched(store, study, entries)
         store.write_study(study.spec.model_dump(mode="json", by_alias=True))
         store.write_base(study.base)
+        for plugin in plugins_in_use():
+            if plugin.source is not None:
+                store.write_plugin(plugin.name, plugin.source)
         for sized in splits.at_every_size():
             store.write_items(sized.named(), redacted=study.spec.report.text == "redacted")
         hashes = splits.hashes()
         store.write_data_notes(hashes, splits.notes, splits.leakage.to_json())
-        watch_inputs(store, study, models)
+        watch_inputs(store, study, models, plugins_in_use())
         listener = Standing(listener, folder, others)
         ledger = Ledger(store.folder, listener.note)
         ledger.bring_together({hashes[name] for name in splits.tests})
@@ -257,6 +287,7 @@ def plan(
 
     precision = choose(study.spec.compute)
     inputs, sizes = splits.hashes(), splits.sample_hashes()
+    named = study.spec.task if isinstance(study.spec.task, str) else ""
     specs = []
     for entry in entries:
         model = models.get(entry.model) if entry.model is not None else None
@@ -283,6 +314,9 @@ def plan(
                 dtype=precision.dtype,
                 threads=precision.threads,
                 eval_batch_size=study.spec.compute.eval_batch_size,
+                plugins={
+                    plugin.name: plugin.sha256 for plugin in plugins_of(entry.method.name, named)
+                },
             )
             for train in axis.values() or [inputs["train"]]
             for seed in seeds
@@ -315,17 +349,24 @@ def _run_all(
     return [workshop.make(Job(spec), index) for index, spec in enumerate(specs)]
 
 
-def describe_data(path: str | Path, overrides: Sequence[str] = ()) -> DataCard:
+def describe_data(
+    path: str | Path, overrides: Sequence[str] = (), *, plugins: Sequence[PluginName] = ()
+) -> DataCard:
     """Describe the data of a study (N1).
 
     Args:
         path: The study file.
         overrides: ``a.b=c`` assignments over the file.
+        plugins: Python files or modules with methods or tasks of your own; their code is run.
 
     Raises:
         BadInput: The data cannot be used.
     """
-    study = load_study(path, overrides)
+    with using(plugins):
+        return _data_card(load_study(path, overrides))
+
+
+def _data_card(study: Study) -> DataCard:
     task = study.task
     splits = load_splits(study.spec.data, task, study.base)
     redacted = study.spec.report.text == "redacted"
@@ -388,6 +429,7 @@ def explain_method(
     overrides: Sequence[str] = (),
     language: Language = "en",
     task: str = "multinli",
+    plugins: Sequence[PluginName] = (),
 ) -> Explanation:
     """Explain a method, with the numbers of a model when one is named.
 
@@ -399,10 +441,18 @@ def explain_method(
         overrides: ``k=v`` assignments of knobs.
         language: Of the text.
         task: Decides the number of classes of a head.
+        plugins: Python files or modules with methods or tasks of your own; their code is run.
 
     Raises:
         BadInput: Method, model or knob is unknown, or they do not go together.
     """
+    with using(plugins):
+        return _explained(name, model, overrides, language, task)
+
+
+def _explained(
+    name: str, model: str | None, overrides: Sequence[str], language: Language, task: str
+) -> Explanation:
     method, chosen = find_method(name), find_task(task)
     knobs = read_knobs(method, overrides)
     info = _info(model) if model is not None else None

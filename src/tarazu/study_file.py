@@ -130,6 +130,7 @@ class _Reader:
         if isinstance(values.get("methods"), dict):  # `majority:` alone means `majority: {}`
             entries = values["methods"]
             entries.update({key: {} for key, entry in entries.items() if entry is None})
+        self._plugins(values)
         spec, problems = check(StudySpec, values, self.document.place)
         self.found += problems
         self._sources(_mapping(values.get("models")))
@@ -149,6 +150,14 @@ class _Reader:
             rule = "the seed of tuning must not be one of the study's seeds"
             self.problem(keys, rule, spec.tuning.seed, "Choose another tuning.seed.")
         return spec
+
+    def _plugins(self, values: dict[str, Any]) -> None:
+        """A study is data: whoever hands one over must not choose what code runs."""
+        for key in ("plugin", "plugins"):
+            if key in values:
+                rule = "a study file cannot load plug-ins; only the command line can"
+                remedy = f"Remove '{key}' and give the command with --plugin FILE."
+                self.problem((key,), rule, shown(values.pop(key)), remedy)
 
     def _sources(self, models: Mapping[str, Any]) -> None:
         for name, model in models.items():
@@ -194,7 +203,7 @@ class _Reader:
         name = given.get("method", key)
         if not isinstance(name, str) or name not in catalog.methods():
             keys = (*keys, "method") if "method" in given else keys
-            remedy = did_you_mean(str(name), catalog.methods())
+            remedy = catalog.unknown(str(name), catalog.methods())
             if "method" not in given:
                 remedy += " An entry of another name says 'method: NAME'."
             self.problem(keys, "must be a known method", shown(name), remedy)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from tarazu.asking import describe_prompt, make_asking
-from tarazu.catalog import find_method, resolve_task
+from tarazu.catalog import find_method, resolve_task, using_found
 from tarazu.data.item import Item, Prediction
 from tarazu.data.split import fingerprint
 from tarazu.methods._method import Demonstrations, FitContext, Method, Variant
@@ -32,6 +32,7 @@ from tarazu.models.precision import Precision
 from tarazu.models.recompute import recompute_activations
 from tarazu.models.states import Shelves, Spent
 from tarazu.models.trained import save_trained
+from tarazu.plugins import Plugin
 from tarazu.processes import Tell
 from tarazu.readings import find_reading
 from tarazu.readings._reading import Asking, Features, Reading, collate
@@ -66,6 +67,7 @@ class Request:
         fewer_rows: Training rows at a time where memory ran out; the updates keep their batch.
         fewer_answers: Items answered at a time where memory ran out.
         recompute: Whether training computes activations again instead of keeping them.
+        plugins: The plug-ins that method and task come from; they are loaded in its process.
     """
 
     spec: RunSpec
@@ -80,6 +82,7 @@ class Request:
     fewer_rows: int | None = None
     fewer_answers: int | None = None
     recompute: bool = False
+    plugins: tuple[Plugin, ...] = ()
 
     @property
     def micro_batch_size(self) -> int:
@@ -160,10 +163,11 @@ def perform(request: Request, *, tell: Tell) -> Work:
         request: The run.
         tell: Hears the progress.
     """
-    _prepare(request)
-    if request.info is None:
-        return _without_model(request, tell)
-    return _Neural(request, tell).run()
+    with using_found(request.plugins):
+        _prepare(request)
+        if request.info is None:
+            return _without_model(request, tell)
+        return _Neural(request, tell).run()
 
 
 def answer_variant(request: Request, variant: Variant, *, tell: Tell) -> Work:
@@ -174,8 +178,9 @@ def answer_variant(request: Request, variant: Variant, *, tell: Tell) -> Work:
         variant: The merged model.
         tell: Hears the progress.
     """
-    _prepare(request)
-    return _Neural(request, tell).answer_merged(variant)
+    with using_found(request.plugins):
+        _prepare(request)
+        return _Neural(request, tell).answer_merged(variant)
 
 
 def _prepare(request: Request) -> None:
@@ -279,6 +284,7 @@ class _Neural:
         identity = {
             "files": spec.model_files,
             "four_bit": self.method.four_bit,
+            "plugins": spec.plugins,
             "environment": environment(spec.device, spec.dtype, spec.threads).hash,
         }
         with self.meters.phase("load"):
@@ -373,7 +379,11 @@ class _Neural:
             knobs = self.knobs.model_dump(mode="json")
             train = fingerprint(self.request.splits.train)
             shots = [self.method.name, knobs, train, self.request.spec.seed]
-        identity = {"tokenizer": tokenizer_hash(tokenizer), "demonstrations": shots}
+        identity = {
+            "tokenizer": tokenizer_hash(tokenizer),
+            "demonstrations": shots,
+            "plugins": self.request.spec.plugins,
+        }
         return Tables(identity, self.request.shelves)
 
     def _examples(self, items: Sequence[Item], asking: Asking) -> Examples:

@@ -8,6 +8,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tarazu.catalog import plugins_of
 from tarazu.errors import bad
 from tarazu.models.cache import trials_folder
 from tarazu.models.source import LocalModel
@@ -109,6 +110,7 @@ class Workshop:
             stage="trial" if trial else "final",
             shelves=self.shelves.for_trial() if trial and self.shelves else self.shelves,
             checkpoints=checkpoints,
+            plugins=plugins_of(spec.method, "" if spec.task_options else spec.task),
         )
 
     def _keep(self, outcome: Outcome, job: Job, artifacts: Path) -> RunRecord:

@@ -53,6 +53,8 @@ def content_key(spec: RunSpec) -> str:
     value["data"] = {"seed": spec.data.seed}
     if spec.share == 1:  # a whole run is the same whether or not others are stopped early
         del value["share"]
+    if not spec.plugins:
+        del value["plugins"]
     return sha256_text(canonical_json(value))
 
 

@@ -290,6 +290,9 @@ class RunSpec(Spec):
     dtype: str
     threads: int
     eval_batch_size: int
+    plugins: dict[str, str] = {}
+    """SHA-256 of the plug-ins that method and task come from, by name: no others are loaded into
+    the run's process. Empty for what tarazu brings."""
     share: float = Field(default=1.0, gt=0, le=1)
     """Share of the planned updates after which a trial stops; the schedule is that of the whole."""
 

@@ -7,6 +7,7 @@
     tuning.json                       a budget in seconds as a number of trials, measured once
     runs/<entry>-s<seed>-<key>/       one run: record.json, predictions.parquet, artifacts/
     data/<sha>/items.parquet          the items, once per data set
+    plugins/<name>                    plug-ins as they were in the last run; nothing loads them
     data/<sha>/notes.json             what its splits share, and what else should be known of them
     ledger.jsonl                      every scoring of its test sets (`tarazu.record.ledger`)
     plan.json                         what the study asks for, and how far it is (`.standing`)
@@ -51,6 +52,7 @@ RECORD = "record.json"
 _PLACE = ".place.json"
 _LOCK = ".lock"
 _STUDY = "study.json"
+PLUGINS = "plugins"
 
 
 class Store:
@@ -303,6 +305,21 @@ class Store:
         with self.writing():
             temporary = self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}"
             write_synced(temporary, text, self.folder / _PLACE)
+
+    def write_plugin(self, name: str, source: bytes) -> None:
+        """Keep the code of a plug-in for whoever is handed the study; nothing loads it from here.
+
+        Args:
+            name: The name of its file.
+            source: Its bytes, as they were run. One that holds a secret is not kept.
+        """
+        text = source.decode("utf-8", errors="replace")
+        if scrub(text) != text:
+            return
+        place = self.folder / PLUGINS / name
+        with self.writing():
+            make_folder(place.parent)
+            write_synced(self.folder / f"{_TEMPORARY}{uuid.uuid4().hex}", source, place)
 
     def read_base(self) -> Path:
         """Return the folder from which the study's relative paths start.

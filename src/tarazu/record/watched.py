@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import shlex
 import uuid
 from collections.abc import Collection, Iterable
 from contextlib import suppress
@@ -20,6 +21,7 @@ from tarazu.record.key import sha256_file
 from tarazu.scrub import scrub
 
 FILE = ".inputs.json"
+PLUGIN = "plugin "
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Watched:
 
     Attributes:
         path: Relative to the output folder.
-        what: ``study``, ``data``, or ``model`` and its name, such as ``model minilm``.
+        what: ``study``, ``data``, or ``model`` or ``plugin`` and its name, such as
+            ``model minilm``.
         bytes: Its size.
         changed: When it was last written to, in nanoseconds.
         sha256: Of its content.
@@ -88,6 +91,21 @@ def changed_files(folder: Path) -> list[Watched]:
     A file of the same size and time is not read again.
     """
     return [one for one in _known(folder) if _differs(folder.resolve() / one.path, one)]
+
+
+def known_plugins(folder: Path) -> dict[str, str]:
+    """Return the plug-ins that a study had when it was last run: by name, how to name them."""
+    return {
+        name: f"Add --plugin {name if not name.endswith('.py') else _path(folder, one)}."
+        for one in _known(folder)
+        if one.what.startswith(PLUGIN)
+        for name in [one.what.removeprefix(PLUGIN)]
+    }
+
+
+def _path(folder: Path, one: Watched) -> str:
+    """Return the path of a file as a shell takes it."""
+    return shlex.quote(os.path.normpath(folder.resolve() / one.path))
 
 
 def _known(folder: Path) -> list[Watched]:

@@ -98,6 +98,7 @@ def footnotes(records: Sequence[RunRecord]) -> list[Text]:
         *_unequal_epochs(used),
         *_older(records),
         *_versions(used),
+        *_plugins(used),
         *_unequal_items(used),
         *_contamination(used),
         *_attribution(used),
@@ -288,6 +289,25 @@ def _versions(used: list[RunRecord]) -> list[Text]:
         Text(
             f"Made with different versions: {'; '.join(told)}.",
             f"ساخته‌شده با نسخه‌های گوناگون: {'؛ '.join(told_fa)}.",
+        )
+    ]
+
+
+def _plugins(used: list[RunRecord]) -> list[Text]:
+    """Say which entries are not of tarazu's own code, with what that code was."""
+    made: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for record in used:
+        for name, sha in record.spec.plugins.items():
+            made[name, sha].append(one_line(record.entry))
+    told = {f"{one_line(name)} {sha[:12]}": dict.fromkeys(who) for (name, sha), who in made.items()}
+    if not told:
+        return []
+    english = [f"{', '.join(who)}: {what}" for what, who in told.items()]
+    persian = [f"{'، '.join(map(isolated, who))}: {isolated(what)}" for what, who in told.items()]
+    return [
+        Text(
+            f"From plug-ins (SHA-256): {'; '.join(english)}.",
+            f"از افزونه‌ها (SHA-256): {'؛ '.join(persian)}.",
         )
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,7 +59,9 @@ def again_part(source: Source, write: Writer) -> AgainPart:
     study = one_line(source.records[0].spec.study)
     version = next((r.environment.packages.get("tarazu") for r in source.used), None)
     install = f"pip install tarazu=={version}" if version else "pip install tarazu"
-    commands = f"{install}\ntarazu run {study}.yaml\ntarazu report out/{study}"
+    names = sorted({name for record in source.used for name in record.spec.plugins})
+    plugins = "".join(f" --plugin {shlex.quote(one_line(name))}" for name in names)
+    commands = f"{install}\ntarazu run {study}.yaml{plugins}\ntarazu report out/{study}"
     return AgainPart(
         Block(write.say("commands"), commands, "code"),
         _study(source, study, write),
