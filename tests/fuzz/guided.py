@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import importlib.util
 import mmap
 import os
 import platform
@@ -22,6 +23,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +32,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import feed
+from mutators import MUTATORS
 
 INSTRUMENTED = ("gguf", "ruamel", "tarazu")
 DRAWN = 200  # of them those that are accepted start the corpus
@@ -60,9 +63,9 @@ def fuzz(kind: str, seed: int, folder: Path, flags: list[str]) -> None:
         counts[:] = struct.pack("<QQ", *fed.values())
 
     def bend(data: bytes, longest: int, number: int) -> bytes:
-        return bent_inside(data, longest, random.Random(number), atheris.Mutate)
+        return MUTATORS[kind](data, longest, random.Random(number), atheris.Mutate)
 
-    more = {"custom_mutator": bend} if kind == "safetensors" else {}
+    more = {"custom_mutator": bend} if kind in MUTATORS else {}
     atheris.Setup([sys.argv[0], *flags, str(corpus)], one, **more)
     atheris.Fuzz()
 
@@ -84,23 +87,6 @@ def sow(kind: str, seed: int, file: Path, corpus: Path) -> None:
     )(seeded(seed)(given(KINDS[kind])(one)))()  # fmt: skip
 
 
-def bent_inside(data: bytes, longest: int, dice: random.Random, mutate: Any) -> bytes:
-    """Bend a safetensors file; in most cases its header only, whose length is then stated anew.
-
-    Args:
-        data: The file.
-        longest: Bytes that the outcome may have.
-        dice: Decides which of the two.
-        mutate: Bends bytes to at most so many.
-    """
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 9 or not 0 < length <= len(data) - 8 or dice.random() < 0.25:
-        return bytes(mutate(data, longest))
-    rest = data[8 + length :]
-    header = bytes(mutate(data[8 : 8 + length], max(1, longest - 8 - len(rest))))
-    return struct.pack("<Q", len(header)) + header + rest
-
-
 def guide(kind: str, seed: int, *limits: str) -> dict[str, Any]:
     """Feed a kind in a process of its own; return counts, coverage, memory and what broke.
 
@@ -109,6 +95,7 @@ def guide(kind: str, seed: int, *limits: str) -> dict[str, Any]:
         seed: Of the first inputs and of libFuzzer.
         limits: When to end, as libFuzzer's flags.
     """
+    begun = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         flags = [
@@ -123,20 +110,49 @@ def guide(kind: str, seed: int, *limits: str) -> dict[str, Any]:
         )  # fmt: skip
         said = done.stderr.decode(errors="replace")
         counts = folder / "counts"
-        accepted, refused = struct.unpack("<QQ", counts.read_bytes() if counts.exists() else bytes(16))  # noqa: E501
+        fed = struct.unpack("<QQ", counts.read_bytes()) if counts.exists() else (0, 0)
         artifacts = [*folder.glob("broken-*"), *folder.glob("input.*")]
         data = artifacts[0].read_bytes() if artifacts else b""
     states = [tuple(map(int, state)) for state in _STATE.findall(said)] or [(0, 0)]
     stats = {key: int(value) for key, value in _STAT.findall(said)}
     said = "\n".join(x for x in said.splitlines() if not x.startswith(("INFO", "#", "stat::")))
+    broken = done.returncode != 0
+    error = f"exit code {done.returncode}\n{said[-4000:]}"
     return {
-        "kind": kind, "accepted": accepted, "refused": refused, "edges": (states[0][0], states[-1][0]),
-        "corpus": (states[0][1], states[-1][1]), "peak": stats.get("peak_rss_mb", 0),
-        "rate": stats.get("average_exec_per_sec", 0), "broken": int(done.returncode != 0),
-        "examples": [
-            {"input": repr(data), "error": f"exit code {done.returncode}\n{said[-4000:]}"}
-        ] if done.returncode else [],
+        "kind": kind, "accepted": fed[0], "refused": fed[1], "broken": int(broken),
+        "edges": (states[0][0], states[-1][0]), "corpus": (states[0][1], states[-1][1]),
+        "peak": stats.get("peak_rss_mb", 0), "seconds": time.monotonic() - begun,
+        "examples": [{"input": repr(data), "error": error}] if broken else [],
     }  # fmt: skip
+
+
+def report(results: list[dict[str, Any]], given: argparse.Namespace) -> str:
+    """Return the figures as a page."""
+    total = sum(r["accepted"] + r["refused"] for r in results)
+    broken = sum(r["broken"] for r in results)
+    command = f"python tests/fuzz/guided.py --seconds {given.seconds} --seed {given.seed}"
+    libraries = (*feed.LIBRARIES, "atheris")
+    lines = [
+        "# Fuzzing guided by coverage", "",
+        f"{total:,} inputs that libFuzzer bent, {broken} broken the rule of [fuzz.md](fuzz.md). "
+        "An input that reaches an edge of the control flow that none reached before is kept and "
+        f"bent further. Edges are counted in the Python code of {', '.join(INSTRUMENTED)}, not in "
+        f"parsers in C. The first inputs are those of {DRAWN} drawn by `tests/fuzz/inputs.py` that "
+        "are accepted; of these and of later ones the corpus holds what adds coverage.", "",
+        "| input | accepted | refused | broken | edges, first inputs → end | corpus, start → end "
+        "| peak memory, MiB | seconds |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        *(
+            f"| {r['kind']} | {r['accepted']:,} | {r['refused']:,} | {r['broken']} "
+            f"| {r['edges'][0]:,} → {r['edges'][1]:,} | {r['corpus'][0]:,} → {r['corpus'][1]:,} "
+            f"| {r['peak']} | {r['seconds']:.0f} |" for r in results
+        ), "",
+        f"`{command}` ({datetime.now(UTC):%Y-%m-%d}; {feed.machine()}, one core beside other work; "
+        f"Python {platform.python_version()}, "
+        f"{', '.join(f'{name} {version(name)}' for name in libraries)}). Seconds are by the clock, "
+        "with the making of the first inputs; how many inputs fit into them is the machine's.", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
 
 
 def main() -> int:
@@ -145,20 +161,29 @@ def main() -> int:
 
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=int, default=60, help="of each kind")
-    options.add_argument("--kind", choices=KINDS, action="append", help="may be said more than once")
+    options.add_argument(
+        "--kind", choices=KINDS, action="append", help="may be said more than once"
+    )
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--report", type=Path)
     options.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options.add_argument("--flag", action="append", help=argparse.SUPPRESS)
     given = options.parse_args()
+    if importlib.util.find_spec("atheris") is None:
+        options.error("atheris is not installed: pip install -c constraints.txt '.[fuzz]'")
     if given.folder:
         fuzz(given.kind[0], given.seed, given.folder, given.flag)
     results = []
     for kind in given.kind or KINDS:
         results.append(guide(kind, given.seed, f"-max_total_time={given.seconds}"))
-        print({**results[-1], "examples": "…"}, file=sys.stderr, flush=True)
+        told = {name: value for name, value in results[-1].items() if name != "examples"}
+        print(told, file=sys.stderr, flush=True)
         for example in results[-1]["examples"]:
             print(f"{kind}: {example['input']}\n{example['error']}", file=sys.stderr, flush=True)
+    page = report(results, given)
+    print(page)
+    if given.report:
+        given.report.write_text(page, encoding="utf-8")
     return int(any(result["broken"] for result in results))
 
 
