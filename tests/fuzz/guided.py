@@ -106,9 +106,9 @@ def guide(kind: str, seed: int, *limits: str) -> dict[str, Any]:
         command = [sys.executable, __file__, "--kind", kind, "--seed", str(seed)]
         done = subprocess.run(
             [*command, "--folder", name, *(f"--flag={flag}" for flag in flags)],
-            capture_output=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
-        said = done.stderr.decode(errors="replace")
+        said = done.stdout.decode(errors="replace")
         counts = folder / "counts"
         fed = struct.unpack("<QQ", counts.read_bytes()) if counts.exists() else (0, 0)
         artifacts = [*folder.glob("broken-*"), *folder.glob("input.*")]
