@@ -37,7 +37,8 @@ from mutators import MUTATORS
 INSTRUMENTED = ("gguf", "ruamel", "tarazu")
 DRAWN = 200  # of them those that are accepted start the corpus
 LONGEST = 1 << 14
-_STATE = re.compile(r"^#\d+\s+\w+\s+cov: (\d+) ft: \d+ corp: (\d+)", re.MULTILINE)
+# INITED once the first inputs are read, NEW, …, DONE; a `pulse` may come while they are read.
+_STATE = re.compile(r"^#\d+\s+[A-Z]+\s+cov: (\d+) ft: \d+ corp: (\d+)", re.MULTILINE)
 _STAT = re.compile(r"^stat::(\w+):\s+(\d+)", re.MULTILINE)
 
 
