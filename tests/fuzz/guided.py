@@ -132,6 +132,7 @@ def report(results: list[dict[str, Any]], given: argparse.Namespace) -> str:
     total = sum(r["accepted"] + r["refused"] for r in results)
     broken = sum(r["broken"] for r in results)
     command = f"python tests/fuzz/guided.py --seconds {given.seconds} --seed {given.seed}"
+    command += "".join(f" --kind {kind}" for kind in given.kind or ())
     libraries = (*feed.LIBRARIES, "atheris")
     lines = [
         "# Fuzzing guided by coverage", "",

@@ -1,4 +1,4 @@
-"""How libFuzzer's bytes are bent where bending anywhere would end every input at the first check.
+"""How libFuzzer's bytes are bent where bending anywhere would end most inputs at the first check.
 
 A mutator takes bytes, how many the outcome may have, dice, and libFuzzer's own way to bend bytes to
 at most so many. In a quarter of the cases it bends the whole as libFuzzer does.
