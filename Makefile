@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 STUDY ?= studies/demo.yaml
 KILLS ?= 200
 FUZZ ?= 100000
+FUZZ_SECONDS ?= 300
 
-.PHONY: demo test test-real faults fuzz bench bench-quick supply-chain check format clean help
+.PHONY: demo test test-real faults fuzz fuzz-guided bench bench-quick supply-chain check format clean help
 
 help:
 	@echo "make demo     compare ten ways on the embedded corpus, and show the table"
@@ -16,6 +17,7 @@ help:
 	@echo "make supply-chain   what is installed (out/sbom.json), and what is known against it"
 	@echo "make faults   kill studies 260 times (KILLS=30: fewer tiny ones) and compare what they end with"
 	@echo "make fuzz     read 100,000 bent files (FUZZ=1000: fewer): accepted or refused, nothing else"
+	@echo "make fuzz-guided   the same rule, files bent towards new code: FUZZ_SECONDS=300 for each of seven kinds (Linux)"
 	@echo "make bench    tarazu and its peers on the same work, pair by pair (hours)"
 	@echo "make bench-quick   a part of it, under 15 minutes once the peers are installed"
 
@@ -40,6 +42,11 @@ faults: $(VENV)/installed
 
 fuzz: $(VENV)/installed
 	$(BIN)/python tests/fuzz/feed.py --count $(FUZZ) --report docs/results/fuzz.md
+
+# Only here: atheris, which brings libFuzzer with it on Linux.
+fuzz-guided: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	$(BIN)/python tests/fuzz/guided.py --seconds $(FUZZ_SECONDS) --report docs/results/fuzz-guided.md
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/startup.py

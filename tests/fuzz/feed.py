@@ -83,9 +83,6 @@ def feed(
     from hypothesis import seed as seeded
     from inputs import KINDS
 
-    from tarazu.data.memory import limited_memory
-    from tarazu.errors import BadInput
-
     counts: Counter[str] = Counter()
     broken: list[dict[str, str]] = []
     slowest = 0.0
@@ -99,12 +96,7 @@ def feed(
         if watched:  # from a thread: what Python cannot interrupt ends the process
             faulthandler.dump_traceback_later(STUCK, exit=True)
         try:
-            with limited_memory(MEMORY), limited_time():
-                read(kind, file)
-            counts["accepted"] += 1
-        except BadInput as error:
-            counts["refused"] += 1
-            str(error).encode("utf-8", "surrogatepass")
+            counts[judge(kind, file)] += 1
         except (Hang, Exception) as error:
             counts["broken"] += 1
             if len(broken) < SHOWN:
@@ -125,6 +117,25 @@ def feed(
         "kind": kind, **{name: counts[name] for name in ("accepted", "refused", "broken")},
         "slowest": slowest, "peak": peak, "seconds": time.monotonic() - begun, "examples": broken,
     }  # fmt: skip
+
+
+def judge(kind: str, file: Path) -> str:
+    """Read a file within the limits; return ``accepted`` or ``refused``.
+
+    Raises:
+        Hang: It took too long.
+        Exception: Whatever else broke the rule.
+    """
+    from tarazu.data.memory import limited_memory
+    from tarazu.errors import BadInput
+
+    try:
+        with limited_memory(MEMORY), limited_time():
+            read(kind, file)
+    except BadInput as error:
+        str(error).encode("utf-8", "surrogatepass")
+        return "refused"
+    return "accepted"
 
 
 def input_file(kind: str, folder: Path) -> Path:
