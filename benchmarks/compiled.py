@@ -5,9 +5,10 @@
     python benchmarks/compiled.py --rows                       # the table of the kept results
 
 The same examples are trained with and without it, in turns, each time in a process of its own with
-an empty cache of compiled code: once with tarazu's own kernels (autograd functions that the compiler
-has to take as they are, or to leave the graph for), once without those, so that the compiler has the
-plain model to work on. All else stays: batches of like length, the last layer only where it is read.
+an empty cache of compiled code: with tarazu's own kernels inside of what is compiled (``own``), with
+these left as they are and what lies between them compiled (``apart``), and with the libraries' in
+their place, so that the compiler has the plain model to work on (``plain``). All else stays: batches
+of like length, the last layer only where it is read.
 Before the clock starts, each process trains another model on another batch, never compiled.
 
 Compiled is the forward pass of the model without its vocabulary projection or head, and with it the
@@ -30,6 +31,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -50,6 +52,7 @@ from tarazu.work import perform
 # Some minutes of training each on two cores.
 DEFAULT = {"lora-squad": 320, "full-squad": 320, "lora-nli-encoder": 5120, "full-nli-encoder": 5120}
 PARTS = ("model", "layers")
+KINDS = ("own", "apart", "plain")
 # What a compiler could do instead of tarazu.
 KERNELS = ("attention", "dropout", "low_rank", "norm")
 
@@ -59,12 +62,17 @@ class Way:
     """One way to train.
 
     Attributes:
-        kernels: ``own``, or ``plain`` for the libraries'.
+        kernels: ``own``; ``apart``, those but not compiled; or ``plain`` for the libraries'.
         part: What is compiled: ``model``, ``layers``, or nothing.
     """
 
     kernels: str
     part: str | None = None
+
+    @property
+    def without(self) -> Way:
+        """The same kernels, nothing compiled."""
+        return Way("plain" if self.kernels == "plain" else "own")
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,16 @@ class Watched(Clock):
         steps = [b - a for a, b in zip(self.times[begin:], self.times[begin + 1 :], strict=False)]
         steps = [step for step in steps if step > 0]
         return steps[0] - statistics.median(steps) if steps else 0.0
+
+
+def leave_kernels() -> None:
+    """Keep the compiler out of tarazu's own autograd functions, from now on in this process."""
+    for function in torch.autograd.Function.__subclasses__():
+        module = sys.modules[function.__module__]
+        if module.__name__.startswith("tarazu.models.fast."):
+            # Everybody finds them by their modules' names.
+            apart = SimpleNamespace(apply=torch.compiler.disable(function.apply))
+            setattr(module, function.__name__, apart)
 
 
 @contextmanager
@@ -192,7 +210,7 @@ def in_own_process(work: Work, way: Way, plain: str) -> Trained:
         plain: What is switched off without tarazu's kernels.
     """
     words = ["--works", work.name, "--examples", str(work.examples), "--once", way.part or "none"]
-    words += ["--held-out", str(work.held_out)]
+    words += ["--held-out", str(work.held_out), *(["--apart"] if way.kernels == "apart" else [])]
     with tempfile.TemporaryDirectory() as cache:
         done = subprocess.run(
             [sys.executable, __file__, *words],
@@ -239,17 +257,18 @@ def measure(work: Work, pairs: int, parts: Sequence[str], run: Run) -> list[dict
         parts: What is compiled.
         run: Trains once.
     """
-    ways = [Way(kernels, part) for kernels in ("own", "plain") for part in (None, *parts)]
+    made = [Way(kernels, part) for kernels in KINDS for part in parts]
+    ways = [*dict.fromkeys(way.without for way in made), *made]
     taken: dict[Way, list[Trained]] = {way: [] for way in ways}
     for number in range(pairs):
         for way in ways if number % 2 == 0 else reversed(ways):
             taken[way].append(run(work, way))
-    return [row_of(work, way, taken) for way in ways if way.part is not None]
+    return [row_of(work, way, taken) for way in made]
 
 
 def row_of(work: Work, way: Way, taken: Mapping[Way, Sequence[Trained]]) -> dict[str, Any]:
     """Return what compiling came to against the same kernels without, and tarazu as it is."""
-    same, own, mine = taken[Way(way.kernels)], taken[Way("own")], taken[way]
+    same, own, mine = taken[way.without], taken[Way("own")], taken[way]
     head = {"work": work.name, **asdict(way), "examples": work.examples, "pairs": len(mine)}
     tail = {
         "machine": machine(),
@@ -319,7 +338,9 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     lines = [list(COLUMNS), ["---"] * len(COLUMNS)]
     for row in rows:
         failed = row.get("failed")
-        cells = [cell(row) if name in ALWAYS or not failed else "–" for name, cell in COLUMNS.items()]
+        cells = [
+            cell(row) if name in ALWAYS or not failed else "–" for name, cell in COLUMNS.items()
+        ]
         if failed:
             cells[list(COLUMNS).index("with, s")] = f"failed: {failed.replace('|', '/')}"
         lines.append(cells)
@@ -352,6 +373,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--pairs", type=int, default=2)
     parser.add_argument("--plain", default=",".join(KERNELS), help="what 'plain' switches off")
     parser.add_argument("--rows", action="store_true", help="print the kept results, and stop")
+    parser.add_argument("--apart", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--once", choices=("none", *PARTS), help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
     args = parser.parse_args(words)
@@ -361,6 +383,8 @@ def main(words: Sequence[str] | None = None) -> None:
         work = replace(WORKS[name], examples=count, held_out=args.held_out)
         if args.once is not None:
             part = None if args.once == "none" else args.once
+            if args.apart:
+                leave_kernels()
             print(json.dumps(asdict(once(work, part))))
             return
         rows = measure(
