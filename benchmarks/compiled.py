@@ -1,14 +1,14 @@
 """Does `torch.compile` win end to end, the time of compiling included?
 
-    python benchmarks/compiled.py                              # four works, whole model and by layer
+    python benchmarks/compiled.py            # four works, the whole model and by layer
     python benchmarks/compiled.py --works full-squad --parts layers --pairs 1 --examples 320
-    python benchmarks/compiled.py --rows                       # the table of the kept results
+    python benchmarks/compiled.py --rows     # the table of the kept results
 
 The same examples are trained with and without it, in turns, each time in a process of its own with
-an empty cache of compiled code: with tarazu's own kernels inside of what is compiled (``own``), with
-these left as they are and what lies between them compiled (``apart``), and with the libraries' in
-their place, so that the compiler has the plain model to work on (``plain``). All else stays: batches
-of like length, the last layer only where it is read.
+an empty cache of compiled code: with tarazu's own kernels inside of what is compiled (``own``),
+with these left as they are and what lies between them compiled (``apart``), and with the libraries'
+in their place, so that the compiler has the plain model to work on (``plain``). All else stays:
+batches of like length, the last layer only where it is read.
 Before the clock starts, each process trains another model on another batch, never compiled.
 
 Compiled is the forward pass of the model without its vocabulary projection or head, and with it the
@@ -214,8 +214,7 @@ def in_own_process(work: Work, way: Way, plain: str) -> Trained:
     with tempfile.TemporaryDirectory() as cache:
         done = subprocess.run(
             [sys.executable, __file__, *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             env={
                 **os.environ,

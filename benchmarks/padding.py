@@ -1,6 +1,6 @@
 """How much of training is padding, and what could packing or a token budget save of it?
 
-    python benchmarks/padding.py                            # each work's own size, and 4096 examples
+    python benchmarks/padding.py                       # each work's own size, and 4096 examples
     python benchmarks/padding.py --works lora-squad --examples 2000
 
 Nothing is timed: batches are formed as training forms them, for several seeds, and their positions
@@ -31,8 +31,7 @@ from tarazu.models.fast import Fast, switched
 from tarazu.record.disk import write_synced
 from tarazu.training.batches import epoch_batches
 
-# One of each shape of batches: those of `full-squad`, `full-nli-encoder` and `qlora-squad` are the same.
-DEFAULT = ("lora-squad", "lora-nli-encoder", "last-k-decoder", "last-k-encoder")
+DEFAULT = ("lora-squad", "full-squad", "lora-nli-encoder", "full-nli-encoder", "last-k-decoder")
 LARGE = 4096  # examples: many groups of batches that are sorted together
 SEEDS = (0, 1, 2)
 Rows = Sequence[int]
