@@ -20,6 +20,7 @@ batch to batch. The hook is here and not in the product.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -118,14 +119,14 @@ class Watched(Clock):
         super().__call__(progress)
         training = progress.phase == "train"
         torch.compiler.set_stance("default" if training else "force_eager")
+        if training and not progress.done:
+            self.times = []  # told twice before the first update
         if training:
             self.times.append(self.last[0])
 
     def beyond_usual(self) -> float:
         """Return the seconds of the first update beyond the median of all."""
-        begin = max(i for i, time in enumerate(self.times) if time <= self.start[0])
-        steps = [b - a for a, b in zip(self.times[begin:], self.times[begin + 1 :], strict=False)]
-        steps = [step for step in steps if step > 0]
+        steps = [after - before for before, after in itertools.pairwise(self.times)]
         return steps[0] - statistics.median(steps) if steps else 0.0
 
 
