@@ -53,6 +53,7 @@ from tarazu.work import perform
 # Some minutes of training each on two cores.
 DEFAULT = {"lora-squad": 320, "full-squad": 320, "lora-nli-encoder": 5120, "full-nli-encoder": 5120}
 PARTS = ("model", "layers")
+LIMIT = 3600  # seconds of one training, compiling included
 KINDS = ("own", "apart", "plain")
 # What a compiler could do instead of tarazu.
 KERNELS = ("attention", "dropout", "low_rank", "norm")
@@ -213,16 +214,20 @@ def in_own_process(work: Work, way: Way, plain: str) -> Trained:
     words = ["--works", work.name, "--examples", str(work.examples), "--once", way.part or "none"]
     words += ["--held-out", str(work.held_out), *(["--apart"] if way.kernels == "apart" else [])]
     with tempfile.TemporaryDirectory() as cache:
-        done = subprocess.run(
-            [sys.executable, __file__, *words],
-            capture_output=True,
-            text=True,
-            env={
-                **os.environ,
-                VARIABLE: plain if way.kernels == "plain" else "",
-                "TORCHINDUCTOR_CACHE_DIR": cache,
-            },
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, __file__, *words],
+                capture_output=True,
+                text=True,
+                timeout=LIMIT,
+                env={
+                    **os.environ,
+                    VARIABLE: plain if way.kernels == "plain" else "",
+                    "TORCHINDUCTOR_CACHE_DIR": cache,
+                },
+            )
+        except subprocess.TimeoutExpired:
+            return Trained(failed=f"not done after {LIMIT:,} seconds")
     return read_answer(done)
 
 
