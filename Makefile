@@ -54,6 +54,8 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/tuning.py
+	$(BIN)/python benchmarks/padding.py
+	$(BIN)/python benchmarks/compiled.py
 
 bench-quick: $(VENV)/installed
 	$(BIN)/python benchmarks/startup.py --out out/bench-quick
