@@ -24,6 +24,9 @@ from typing import Any
 _IMPORTS = (
     "tarazu.study",
     "tarazu.work",
+    "tarazu.cli",
+    "tarazu.report.api",
+    "tarazu.report.progress_view",
     "peft",
     "bitsandbytes",
     "transformers.models.bert.modeling_bert",
@@ -143,6 +146,8 @@ def _become(asked: dict[str, Any]) -> None:
         sys.argv[1:] = asked["words"]
         exec(compile(asked["program"], "command", "exec"), {"__name__": "__main__"})
         code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
         traceback.print_exc()
     finally:
