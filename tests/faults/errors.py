@@ -316,11 +316,13 @@ def tell_story(disk: Disk, asked: Asked, faults: int, dice: random.Random, found
         wrong += differences(whole, contents(disk.out), stored if ended.code else None)
         if ended.code and not ended.failed_at:
             wrong.append("the disk did not fail")
-        found.wrong += [f"{asked.name}: {told}: {one}\n{ended.said[-3000:]}" for one in wrong]
+        if wrong:
+            found.wrong.append(f"{asked.name}: {told}: {'; '.join(wrong)}\n{ended.said[-3000:]}")
     ended = disk.give(asked, None)
     wrong = differences(whole, contents(disk.out)) if ended.code == 0 else ["it does not go on"]
     wrong += [f"{name} is left" for name in disk.left()]
-    found.wrong += [f"{asked.name}: {told}, then none: {one}\n{ended.said}" for one in wrong]
+    if wrong:
+        found.wrong.append(f"{asked.name}: {told}, then none: {'; '.join(wrong)}\n{ended.said}")
     found.stories += 1
     disk.clear()
 
