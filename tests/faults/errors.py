@@ -14,7 +14,7 @@ once more while it does not. A failure has
 `hooks/refusing.c` is loaded into all processes and refuses what libraries in any language ask of
 the kernel. After a failure the command must have ended with exit code 2 and a message that names a
 path, the cause and what to do, and without a traceback; or with 0 and the same results as ever, as
-nothing failed that it needs. What had come to its place before is still there. The same command
+nothing failed that it needs: caches and checkpoints stop no study. What had come to its place before is still there. The same command
 then ends with the same bytes as an untouched study, records without their clocks and without the
 word that a run went on without checkpoints.
 """
@@ -67,6 +67,14 @@ CAUSES = {
     errno.EIO: ("the disk reports an error", "Input/output error"),
     errno.EROFS: ("read-only file system", "Read-only file system"),
 }
+# Without these a study goes on; and without these being on the disk no run is finished.
+DISPENSABLE = (
+    "tables of tokens",
+    "states of a frozen trunk",
+    "checkpoints of trials",
+    "checkpoints",
+)
+SYNCED = ("records", "data", "ledger")
 REMEDIES = ("again", "--out", "TARAZU_CACHE")
 WITHOUT_CHECKPOINTS = "training goes on without checkpoints"
 # A fork of a Python that is loaded already maps the plan itself.
@@ -266,16 +274,21 @@ def _raw(plan: Plan) -> memoryview:
     return memoryview(plan).cast("B")[start : start + plan.told]
 
 
-def complaints(ended: Ended, fault: Fault, roots: Sequence[str]) -> list[str]:
+def complaints(ended: Ended, fault: Fault, out: Path) -> list[str]:
     """Return what is wrong with how a command ended that was refused something."""
     found = []
     if "Traceback" in ended.said:
         found.append("a traceback")
     if ended.code == 0:
+        mine = Path(ended.failed_at).is_relative_to(out)  # and not the user's ledger
+        if mine and fault.operation == "fsync" and fault.place in SYNCED:
+            found.append("it went on although what it wrote may not be on the disk")
         return found
+    if fault.spread != "disk" and fault.place in DISPENSABLE:
+        found.append("it stopped, and could have done without")
     if ended.code != 2:
         found.append(f"exit code {ended.code}, and the disk is nothing but bad input")
-    if not any(root in ended.said for root in roots):
+    if str(out.parent) not in ended.said:
         found.append("no path")
     if not any(cause in ended.said for cause in CAUSES[fault.number]):
         found.append("no cause")
@@ -326,7 +339,7 @@ def tell_story(disk: Disk, asked: Asked, faults: Sequence[Fault], found: Found) 
             did = "went on" if ended.code == 0 else "stopped"
             found.faults[fault.place, fault.operation, did] += 1
             found.errors[errno.errorcode[fault.number], fault.spread] += 1
-        wrong = complaints(ended, fault, [str(disk.out.parent)])
+        wrong = complaints(ended, fault, disk.out)
         stored |= ended.stored
         wrong += differences(whole, results(disk.out), stored if ended.code else None)
         if ended.code and not ended.failed_at:

@@ -197,3 +197,34 @@ def test_what_is_wrong_is_found(
         assert expected in one
     did = "went on" if code == 0 else "stopped"
     assert found.faults == {("records", "write", did): 1}
+
+
+@pytest.mark.parametrize(
+    ("code", "place", "operation", "spread", "file", "wrong"),
+    [
+        (0, "records", "fsync", "once", "out/runs/.tmp-1", ["may not be on the disk"]),
+        (0, "ledger", "fsync", "kind", "out/ledger.jsonl", ["may not be on the disk"]),
+        (0, "ledger", "fsync", "kind", "user/ledger.jsonl", []),
+        (0, "checkpoints", "fsync", "kind", "out/checkpoints/a", []),
+        (2, "checkpoints", "fsync", "kind", "out/checkpoints/a", ["could have done without"]),
+        (2, "checkpoints", "fsync", "disk", "out/checkpoints/a", []),
+        (2, "tables of tokens", "write", "once", "cache/states/tokens/a", ["done without"]),
+        (2, "records", "write", "once", "out/runs/.tmp-1", []),
+    ],
+)
+def test_what_can_be_done_without_stops_nothing_and_what_cannot_does(
+    tmp_path: Path,
+    code: int,
+    place: str,
+    operation: str,
+    spread: str,
+    file: str,
+    wrong: list[str],
+) -> None:
+    ended = Ended(code, CLEAR.format(out=tmp_path), str(tmp_path / file), frozenset())
+    found = errors.complaints(
+        ended, Fault(place, operation, 1, errno.ENOSPC, spread), tmp_path / "out"
+    )
+    assert len(found) == len(wrong)
+    for one, expected in zip(found, wrong, strict=True):
+        assert expected in one
