@@ -14,9 +14,9 @@ once more while it does not. A failure has
 `hooks/refusing.c` is loaded into all processes and refuses what libraries in any language ask of
 the kernel. After a failure the command must have ended with exit code 2 and a message that names a
 path, the cause and what to do, and without a traceback; or with 0 and the same results as ever, as
-nothing failed that it needs: caches and checkpoints stop no study. What had come to its place before is still there. The same command
-then ends with the same bytes as an untouched study, records without their clocks and without the
-word that a run went on without checkpoints.
+nothing failed that it needs: caches and checkpoints stop no study. What had come to its place
+before is still there. The same command then ends with the same bytes as an untouched study, records
+without their clocks and without the word that a run went on without checkpoints.
 """
 
 from __future__ import annotations
