@@ -128,11 +128,13 @@ def _serve() -> None:
 def _become(asked: dict[str, Any]) -> None:
     """Be the command that is asked for; does not return."""
     import multiprocessing
+    import tempfile
     from multiprocessing import context, forkserver
 
     os.setsid()
     os.chdir(asked["folder"])
     os.environ.update(asked["variables"])
+    tempfile.tempdir = None  # TMPDIR may be another one now
     for number, file in ((0, os.devnull), (1, os.devnull), (2, "said")):
         os.dup2(os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644), number)
     # The study asks for a fork server, which would make its imports anew.
