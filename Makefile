@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STUDY ?= studies/demo.yaml
 KILLS ?= 200
+ERRORS ?= 150
 FUZZ ?= 100000
 FUZZ_SECONDS ?= 300
 
@@ -15,7 +16,8 @@ help:
 	@echo "make test     unit tests"
 	@echo "make check    format, lint, strict types, import rules"
 	@echo "make supply-chain   what is installed (out/sbom.json), and what is known against it"
-	@echo "make faults   kill studies 260 times (KILLS=30: fewer tiny ones) and compare what they end with"
+	@echo "make faults   kill studies 260 times (KILLS=30: fewer tiny ones) and compare what they end with;"
+	@echo "              let disks fail under 160 studies (ERRORS=20: fewer)"
 	@echo "make fuzz     read 100,000 bent files (FUZZ=1000: fewer): accepted or refused, nothing else"
 	@echo "make fuzz-guided   the same rule, files bent towards new code: FUZZ_SECONDS=300 for each of seven kinds (Linux)"
 	@echo "make bench    tarazu and its peers on the same work, pair by pair (hours)"
@@ -39,6 +41,7 @@ test-real: $(VENV)/installed
 
 faults: $(VENV)/installed
 	$(BIN)/python tests/faults/kills.py --forked $(KILLS) --report docs/results/faults.md
+	$(BIN)/python tests/faults/errors.py --forked $(ERRORS) --report docs/results/disk-errors.md
 
 fuzz: $(VENV)/installed
 	$(BIN)/python tests/fuzz/feed.py --count $(FUZZ) --report docs/results/fuzz.md

@@ -99,16 +99,17 @@ def test_an_interruption_exits_with_130(study):
     assert "This continues:\n  tarazu run s.yaml --only 'a b'" in result.stderr
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
-def test_a_full_or_locked_disk_is_bad_input(study, number):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EIO])
+def test_a_full_locked_or_broken_disk_is_bad_input(study, number):
     study.run_study = raising(OSError(number, os.strerror(number), "somewhere"))
     result = invoke("run", "s.yaml")
     assert result.exit_code == 2
     assert "somewhere" in result.stderr
     assert os.strerror(number) in result.stderr
+    assert "give the command again" in result.stderr
 
 
-@pytest.mark.parametrize("error", [RuntimeError("boom [x]"), OSError(errno.EIO, "bad block")])
+@pytest.mark.parametrize("error", [RuntimeError("boom [x]"), OSError(errno.EBADF, "bad file")])
 def test_the_unexpected_says_where_its_traceback_is(study, tmp_path, error):
     study.run_study = raising(error)
     result = invoke("run", "s.yaml")

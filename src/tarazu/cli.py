@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 RUN_FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 DEBUG = "TARAZU_DEBUG"
 _WORDS = "tarazu.words"
-# The disk is full or may not be written: the user can mend it, so it is no defect of ours.
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+# The disk is full, broken or may not be written: the user can mend it, so it is no defect of ours.
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
 
 Overrides = Annotated[
     list[str] | None,
@@ -393,8 +393,11 @@ def _complain(error: Exception) -> int:
 
     if isinstance(error, OSError) and error.errno in _DISK:
         place = str(error.filename or "disk")
+        rule = "must be writable and have room"
         remedy = "Make room or change its permissions, then give the command again."
-        error = bad(place, "must be writable and have room", error.strerror or "", remedy)
+        if error.errno == errno.EIO:
+            rule, remedy = "must be on a disk that works", "Check it, then give the command again."
+        error = bad(place, rule, error.strerror or "", remedy)
     if isinstance(error, BadInput):
         print_problems(error)
         return BAD_INPUT

@@ -25,53 +25,38 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ready import Ready
+from stories import (
+    HOOKED,
+    ROOT,
+    TINY_STUDIES,
+    Asked,
+    Command,
+    Folder,
+    as_given,
+    for_ever,
+    made_with,
+    make_tiny,
+)
 
 from tarazu.testing.folders import contents
 
-HOOKS = Path(__file__).parent / "hooks"
-ROOT = Path(__file__).parents[2]
-# Pythons with this environment have the hooks.
-HOOKED = {
-    "PYTHONPATH": os.pathsep.join(filter(None, (str(HOOKS), os.environ.get("PYTHONPATH", ""))))
-}
-# What is fetched once, below the cache.
-FETCHED = ("wheels", "gguf")
 WHOM = ("study", "all", "power")
 PHASES = ("train", "validate", "evaluate")
 KINDS = ("point", "phase", "time")
 
-TINY = """
-version: 1
-study: killed
-task: {family: nli, name: tiny-nli}
-data: {train: train.csv, test: test.csv, validation: {rows: 6}}
-models: {bert: {source: ./bert}, llama: {source: ./llama}}
-training: {epochs: 3, batch_size: 4, max_length: 100}
-methods:
-  full: {model: bert}
-  last-k: {model: bert, k: 1}
-  lora: {model: bert, r: 4}
-  p-tuning: {model: llama, virtual_tokens: 3}
-  qlora-text: {model: llama, decode: {max_new_tokens: 3}}
-seeds: [3]
-compute: {device: cpu, dtype: float32, threads: 1}
-"""
 # Tells of each word of a phase; dies at the one that is asked for.
 PROGRAM = """
 import json, os, sys
@@ -111,25 +96,6 @@ run_study(asked["study"], out=asked["out"], only=asked["only"], overrides=asked[
 """
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A study and what is made of it.
-
-    Attributes:
-        name: For people.
-        study: Its file.
-        only: Entries.
-        overrides: As ``--set``.
-        checkpoint_every: Minutes; 0 is after every update.
-    """
-
-    name: str
-    study: str
-    only: Sequence[str]
-    overrides: Sequence[str] = ()
-    checkpoint_every: float = 0.0
-
-
 DEMO = Asked(
     "the embedded study: full, last-k, lora, p-tuning, qlora-text",
     str(ROOT / "studies" / "demo.yaml"),
@@ -140,17 +106,6 @@ DEMO = Asked(
         "methods.qlora-text.decode.max_new_tokens=4",
     ),
     checkpoint_every=1 / 60,
-)
-TINY_STUDIES = (
-    Asked("full, last-k, lora, p-tuning, qlora-text", "study.yaml", ()),
-    Asked("tuning of lora", "study.yaml", ("lora",), ("tuning.trials=3",)),
-    # By itself a method is killed in all places, and not only in what is left by then.
-    Asked("qlora-text", "study.yaml", ("qlora-text",)),
-    Asked("p-tuning", "study.yaml", ("p-tuning",)),
-    Asked("tuning of last-k", "study.yaml", ("last-k",), ("tuning.trials=3",)),
-    Asked("full", "study.yaml", ("full",)),
-    Asked("lora", "study.yaml", ("lora",)),
-    Asked("last-k", "study.yaml", ("last-k",)),
 )
 
 
@@ -175,18 +130,6 @@ class Found:
     in_training: int = 0
 
 
-class Command(Protocol):
-    """A study on its way."""
-
-    pid: int
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Return its exit code."""
-
-    def kill(self) -> None:
-        """Kill the process that leads it."""
-
-
 class Place:
     """A folder with a study, in which commands are given and killed.
 
@@ -197,7 +140,7 @@ class Place:
 
     def __init__(self, folder: Path, ready: Ready | None = None) -> None:
         self.folder = folder
-        self._ready = ready
+        self._folder = Folder(folder, ready)
         self._whole: dict[str, dict[str, Any]] = {}
         self._points: dict[str, Counter[tuple[str, str]]] = {}
         self._seconds: dict[str, float] = {}
@@ -223,11 +166,9 @@ class Place:
     def give(self, asked: Asked, out: Path, plan: Mapping[str, Any]) -> Command:
         """Give the command."""
         (self.folder / "log").unlink(missing_ok=True)
-        roots = [str(out), str(self.folder / "cache"), str(self.folder / "user")]
+        roots = [str(root) for root in (out, *self._folder.roots)]
         variables = {
             **HOOKED,
-            "TARAZU_CACHE": str(self.folder / "cache"),
-            "TARAZU_LEDGER": str(self.folder / "user" / "ledger.jsonl"),
             "TARAZU_FAULT": json.dumps({"roots": roots, "log": str(self.folder / "log"), **plan}),
         }
         words = {
@@ -237,16 +178,7 @@ class Place:
             "overrides": list(asked.overrides),
             "checkpoint_every": asked.checkpoint_every,
         }
-        if self._ready is not None:
-            return self._ready.give(PROGRAM, [json.dumps(words)], self.folder, variables)
-        return subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, json.dumps(words)],
-            cwd=self.folder,
-            env={**os.environ, **variables},
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "said").open("wb"),
-        )
+        return self._folder.give(PROGRAM, [json.dumps(words)], variables)
 
     def plan(self, asked: Asked, dice: random.Random) -> dict[str, Any]:
         """Draw how the next command dies."""
@@ -289,7 +221,7 @@ class Place:
             if line.startswith("synced"):
                 synced.add(tuple(line.split("\t")[1:]))
         count = 0
-        for root in (out, self.folder / "cache", self.folder / "user"):
+        for root in (out, *self._folder.roots):
             for file in sorted(root.rglob("*")):
                 found = file.lstat()
                 if not file.is_file() or file.is_symlink() or found.st_mtime < since:
@@ -315,16 +247,12 @@ class Place:
         return file.read_text().splitlines() if file.exists() else []
 
     def clear(self, out: Path) -> None:
-        """Remove an output folder, and what is left of it in the cache and the ledger."""
-        shutil.rmtree(out, ignore_errors=True)
-        shutil.rmtree(self.folder / "user", ignore_errors=True)
-        for one in (self.folder / "cache").glob("*"):
-            if one.name not in FETCHED:
-                shutil.rmtree(one)
+        """Remove an output folder, and what is left of it elsewhere."""
+        self._folder.clear(out)
 
     def said(self) -> str:
         """Return the last that the command said."""
-        return (self.folder / "said").read_text(errors="replace")[-1500:]
+        return self._folder.said()[-1500:]
 
 
 def tell_story(place: Place, asked: Asked, most: int, dice: random.Random, found: Found) -> None:
@@ -360,18 +288,6 @@ def _early(last: int, dice: random.Random) -> int:
     return 1 + int(last * dice.random() ** 2)
 
 
-def make_tiny(folder: Path) -> None:
-    """Write tiny models, made-up items and their study."""
-    from tarazu.testing.tiny import nli_items, tiny_model, write_nli
-
-    folder.mkdir(exist_ok=True)
-    tiny_model(folder / "bert", "bert")
-    tiny_model(folder / "llama", "llama")
-    write_nli(folder / "train.csv", nli_items(22, seed=1))
-    write_nli(folder / "test.csv", nli_items(6, seed=2))
-    (folder / "study.yaml").write_text(TINY)
-
-
 def feed(
     place: Place, count: int, seed: int, found: Found, studies: Sequence[Asked] = TINY_STUDIES
 ) -> None:
@@ -385,18 +301,13 @@ def feed(
         studies: Which, in turn.
     """
     dice, before = random.Random(seed), found.kills.total()
-    turns = _for_ever(studies)
+    turns = for_ever(studies)
     while (left := count - found.kills.total() + before) > 0 and len(found.wrong) < 5:
         tell_story(place, next(turns), min(left, dice.randint(3, 9)), dice, found)
         print(
             f"{found.kills.total()} kills, {found.stories} studies, {len(found.wrong)} wrong",
             flush=True,
         )
-
-
-def _for_ever(studies: Sequence[Asked]) -> Iterator[Asked]:
-    while True:
-        yield from studies
 
 
 def table(found: Found) -> str:
@@ -413,24 +324,13 @@ def table(found: Found) -> str:
 
 def write_report(file: Path, found: Found, seconds: float, command: str) -> None:
     """Write what was found, with machine, date and command."""
-    from importlib.metadata import version
-
-    info = Path("/proc/cpuinfo")
-    names = [
-        line.partition(":")[2].strip()
-        for line in (info.read_text().splitlines() if info.exists() else [])
-        if line.startswith("model name")
-    ]
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft"))
     text = (
         f"# Killed studies\n\n{found.kills.total()} kills of {found.stories} studies: "
         f"{len(found.wrong)} differences in what they ended with, and no step by hand. What the "
         f"kinds of kills are stands in `tests/faults/kills.py`; {found.cut} files were cut short "
         f"where the power failed. {found.in_training} kills left a checkpoint to go on from.\n\n"
         f"{table(found)}\n"
-        f"`{command}` ({datetime.now(UTC):%Y-%m-%d}, {seconds / 60:.0f} min; "
-        f"{names[0] if names else platform.machine()}, {len(os.sched_getaffinity(0))} cores, "
-        f"{platform.system()}; Python {platform.python_version()}, {libraries}).\n"
+        f"{made_with(command, seconds)}"
     )
     file.write_text(text, encoding="utf-8")
 
@@ -458,10 +358,7 @@ def main() -> None:
     for one in found.wrong:
         print(one)
     if args.report is not None:
-        given = sys.argv[1:]
-        if "--report" in given:
-            del given[(at := given.index("--report")) : at + 2]
-        command = " ".join(["python tests/faults/kills.py", *given])
+        command = as_given("kills.py", sys.argv[1:])
         write_report(args.report, found, time.monotonic() - start, command)
     sys.exit(bool(found.wrong))
 

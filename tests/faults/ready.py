@@ -24,6 +24,9 @@ from typing import Any
 _IMPORTS = (
     "tarazu.study",
     "tarazu.work",
+    "tarazu.cli",
+    "tarazu.report.api",
+    "tarazu.report.progress_view",
     "peft",
     "bitsandbytes",
     "transformers.models.bert.modeling_bert",
@@ -125,11 +128,13 @@ def _serve() -> None:
 def _become(asked: dict[str, Any]) -> None:
     """Be the command that is asked for; does not return."""
     import multiprocessing
+    import tempfile
     from multiprocessing import context, forkserver
 
     os.setsid()
     os.chdir(asked["folder"])
     os.environ.update(asked["variables"])
+    tempfile.tempdir = None  # TMPDIR may be another one now
     for number, file in ((0, os.devnull), (1, os.devnull), (2, "said")):
         os.dup2(os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644), number)
     # The study asks for a fork server, which would make its imports anew.
@@ -143,6 +148,8 @@ def _become(asked: dict[str, Any]) -> None:
         sys.argv[1:] = asked["words"]
         exec(compile(asked["program"], "command", "exec"), {"__name__": "__main__"})
         code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
         traceback.print_exc()
     finally:

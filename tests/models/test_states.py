@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -303,6 +304,22 @@ def test_what_a_killed_study_left_is_removed_and_a_running_one_is_left_alone(cac
         assert not dead.exists()
         assert not dead.with_suffix(".lock").exists()
         assert alive.is_dir()
+
+
+def test_a_lock_file_that_cannot_be_removed_stays_and_costs_nothing(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    with shelves(ComputeSpec()), monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        with shelves(ComputeSpec()) as shared:
+            assert shared is not None
+    assert len(list(cache.glob("*.lock"))) == 1
+    with shelves(ComputeSpec()):
+        assert len(list(cache.glob("*.lock"))) == 1  # its own
+    assert list(cache.iterdir()) == []
 
 
 def test_without_a_cache_that_can_be_written_there_is_memory(

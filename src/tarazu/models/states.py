@@ -90,7 +90,8 @@ def shelves(compute: ComputeSpec) -> Iterator[Shelves | None]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
+        with suppress(OSError):  # the next study removes it
+            Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def _clear(root: Path) -> None:

@@ -9,24 +9,16 @@ import os
 import signal
 import sys
 
+from fault_places import PLACES, REST
+
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND
-_PLACES = (
-    ("/tokens/", "tables of tokens"),
-    ("/states/", "states of a frozen trunk"),
-    ("/trials/", "checkpoints of trials"),
-    ("/checkpoints/", "checkpoints"),
-    ("ledger", "ledger"),
-    ("/runs/", "records"),
-    ("/data/", "data"),
-    ("/.tmp-", "weights on their way"),
-)
 
 
 def _place(path):
-    for part, name in _PLACES:
+    for part, name in PLACES:
         if part in path:
             return name
-    return "study"
+    return REST
 
 
 def _role():
