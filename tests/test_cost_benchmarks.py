@@ -128,9 +128,10 @@ def test_tuning_is_counted_in_whole_runs_and_judged_by_whole_trials(
 
 
 def test_memory_by_test_items_is_that_of_a_run_that_answers_all(
-    bench: SimpleNamespace, tmp_path: Path
+    bench: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny_model(tmp_path / "bert", "bert")
+    monkeypatch.setattr(bench.growth, "WORDS", ("a", "b"))  # a token each for the tiny model, too
     models = {"bert": {"source": str(tmp_path / "bert")}}
     job = {"kind": "tests", "size": 40, "models": models, "threads": 1}
     point = bench.growth.run_point(job)
