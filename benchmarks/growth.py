@@ -1,6 +1,6 @@
 """How does the cost grow: with examples, test items, their length, the number of methods?
 
-    python benchmarks/growth.py            # about a quarter of an hour on two cores
+    python benchmarks/growth.py
     python benchmarks/growth.py --quick    # without the largest point of every kind
 
 Items are made up (words drawn by a seed), so that length and number can be set exactly. Every point
