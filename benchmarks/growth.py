@@ -1,6 +1,7 @@
-"""How does the cost grow: with examples, with their length, with the number of methods?
+"""How does the cost grow: with examples, test items, their length, the number of methods?
 
     python benchmarks/growth.py
+    python benchmarks/growth.py --quick    # without the largest point of every kind
 
 Items are made up (words drawn by a seed), so that length and number can be set exactly. Every point
 is a process of its own. Writes ``growth.json`` and ``growth.svg``.
@@ -19,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import altair
 
@@ -52,15 +53,18 @@ POINTS = {
     "length": (32, 64, 128, 256, 512),
     "methods": (1, 2, 4, 8),
     "memory": (1000, 4000, 16000, 64000),
+    "tests": (1000, 4000, 16000),
 }
 TITLES = {
     "examples": "training seconds by examples",
     "length": "training seconds by tokens per example",
     "methods": "seconds of a study by number of entries",
     "memory": "peak memory (GB) by examples, after 4 updates",
+    "tests": "peak memory (GB) by test items, all answered",
 }
 # What is fixed while something else grows.
 EXAMPLES, LENGTH, BATCH, UPDATES = 256, 64, 32, 4
+SHORT = 16  # tokens of a test item, where they are counted: many are answered in little time
 
 
 def items(count: int, tokens: int, seed: int) -> Iterator[dict[str, str]]:
@@ -80,14 +84,20 @@ def items(count: int, tokens: int, seed: int) -> Iterator[dict[str, str]]:
 
 
 def write_study(
-    folder: Path, *, rows: int, tokens: int, entries: int, models: dict[str, Any], threads: int
+    folder: Path,
+    *,
+    rows: int,
+    tokens: int,
+    entries: Sequence[str],
+    models: dict[str, Any],
+    threads: int,
+    tests: int = 16,
 ) -> Path:
     """Write a study over made-up items and return its file."""
-    for name, count, seed in (("train", rows, 1), ("validation", 16, 2), ("test", 16, 3)):
+    for name, count, seed in (("train", rows, 1), ("validation", 16, 2), ("test", tests, 3)):
         lines = (json.dumps(item) + "\n" for item in items(count, tokens, seed))
         (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
     (model,) = models
-    chosen = list(ENTRIES.items())[:entries]
     content = {
         "version": 1,
         "study": "growth",
@@ -107,7 +117,7 @@ def write_study(
             "select": "last",
             "validate_rows": 1,
         },
-        "methods": {name: {"model": model, **entry} for name, entry in chosen},
+        "methods": {name: {"model": model, **ENTRIES[name]} for name in entries},
         "seeds": [0],
         "compute": {"threads": threads},
     }
@@ -123,9 +133,11 @@ def run_point(job: dict[str, Any]) -> dict[str, float]:
         job: Its kind and size, models and threads.
     """
     kind, size = job["kind"], job["size"]
-    rows = size if kind in ("examples", "memory") else EXAMPLES
-    tokens = size if kind == "length" else LENGTH
-    entries = size if kind == "methods" else 1
+    rows = {"examples": size, "memory": size, "tests": BATCH}.get(kind, EXAMPLES)
+    tokens = {"length": size, "tests": SHORT}.get(kind, LENGTH)
+    entries = list(ENTRIES)[: size if kind == "methods" else 1]
+    if kind == "tests":
+        entries = ["lora"]  # training all weights would take more than what is to be seen
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         file = write_study(
@@ -135,6 +147,7 @@ def run_point(job: dict[str, Any]) -> dict[str, float]:
             entries=entries,
             models=job["models"],
             threads=job["threads"],
+            tests=size if kind == "tests" else 16,
         )
         if kind == "methods":
             start = time.perf_counter()
@@ -143,11 +156,12 @@ def run_point(job: dict[str, Any]) -> dict[str, float]:
                 raise SystemExit(f"{result.failed} runs failed")
             return {"seconds": time.perf_counter() - start}
         share = UPDATES / math.ceil(rows / BATCH) if kind == "memory" else 1.0
-        return _train(file, min(1.0, share), folder)
+        return _train(file, min(1.0, share), folder, answers=kind == "tests")
 
 
-def _train(file: Path, share: float, scratch: Path) -> dict[str, float]:
+def _train(file: Path, share: float, scratch: Path, *, answers: bool) -> dict[str, float]:
     from tarazu.models.source import fetch
+    from tarazu.models.states import Shelves
     from tarazu.work import Request, perform
 
     study = load_study(file)
@@ -157,10 +171,18 @@ def _train(file: Path, share: float, scratch: Path) -> dict[str, float]:
     (spec,) = plan(study, study.entries, {name: model}, splits)
     spec = spec.model_copy(update={"share": share})
     clock = Clock()
-    mine = Splits(splits.train, splits.validation, {})
-    request = Request(spec, model.path, model.info, mine, scratch, show_text=False, stage="trial")
-    perform(request, tell=clock)
-    return {"seconds": clock.stop()[0], "peak_bytes": peak_resident()}
+    mine = splits if answers else Splits(splits.train, splits.validation, {})
+    stage: Literal["trial", "final"] = "final" if answers else "trial"
+    shelves = Shelves(scratch / "learnt", scratch / "tests", disk=2**30)  # as a study has them
+    request = Request(
+        spec, model.path, model.info, mine, scratch, show_text=False, stage=stage, shelves=shelves
+    )
+    work = perform(request, tell=clock)
+    return {
+        "seconds": clock.stop()[0],
+        "peak_bytes": peak_resident(),
+        "answers": len(work.predictions),
+    }
 
 
 def in_own_process(job: dict[str, Any]) -> dict[str, float]:
@@ -197,7 +219,7 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
 
 def rows_of(kind: str, points: dict[int, dict[str, float]]) -> list[dict[str, Any]]:
     """Return the rows of a kind: size and cost."""
-    memory = kind == "memory"
+    memory = kind in ("memory", "tests")
     return [
         {
             "kind": kind,
@@ -207,6 +229,18 @@ def rows_of(kind: str, points: dict[int, dict[str, float]]) -> list[dict[str, An
         }
         for size, point in points.items()
     ]
+
+
+def chosen(kind: str, points: int | None, *, quick: bool) -> tuple[int, ...]:
+    """Return the sizes of a kind that are measured.
+
+    Args:
+        kind: The kind.
+        points: How many, the smallest first; None for all.
+        quick: Whether the largest is left out, which takes about as long as the others together.
+    """
+    sizes = POINTS[kind][:-1] if quick else POINTS[kind]
+    return sizes[:points]
 
 
 def plot(rows: Sequence[dict[str, Any]], file: Path) -> None:
@@ -230,6 +264,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kinds", nargs="+", choices=POINTS, default=list(POINTS))
     parser.add_argument("--points", type=int, help="only the first ones of every kind")
+    parser.add_argument(
+        "--quick", action="store_true", help="without the largest point of every kind"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--point", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -242,7 +279,7 @@ def main() -> None:
     growth = {}
     for kind in args.kinds:
         points = {}
-        for size in POINTS[kind][: args.points]:
+        for size in chosen(kind, args.points, quick=args.quick):
             job = {"kind": kind, "size": size, "models": models, "threads": threads}
             points[size] = in_own_process(job)
             print(f"{kind} {size}: {points[size]}", flush=True)

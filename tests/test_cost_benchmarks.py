@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[SimpleNamespace]:
-    names = ("overhead", "tuning")
+    names = ("growth", "overhead", "tuning")
     yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
     for name in names:
         del sys.modules[name]
@@ -125,3 +125,29 @@ def test_tuning_is_counted_in_whole_runs_and_judged_by_whole_trials(
     assert (row["chosen_with_pruning"], row["chosen_without"]) == (0, 1)
     assert (row["score_with_pruning"], row["score_without"]) == (0.6, 0.7)
     assert row["score_of_defaults"] == 0.6
+
+
+def test_memory_by_test_items_is_that_of_a_run_that_answers_all(
+    bench: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_model(tmp_path / "bert", "bert")
+    monkeypatch.setattr(bench.growth, "WORDS", ("a", "b"))  # a token each for the tiny model, too
+    models = {"bert": {"source": str(tmp_path / "bert")}}
+    job = {"kind": "tests", "size": 40, "models": models, "threads": 1}
+    point = bench.growth.run_point(job)
+    assert point["answers"] == 40
+    assert point["peak_bytes"] > 10_000_000
+    (row,) = bench.growth.rows_of("tests", {40: point})
+    assert (row["size"], row["unit"]) == (40, "GB")
+    assert row["cost"] == point["peak_bytes"] / 1e9
+
+
+def test_a_quick_run_leaves_out_the_largest_point_of_every_kind(bench: SimpleNamespace) -> None:
+    for kind, sizes in bench.growth.POINTS.items():
+        assert kind in bench.growth.TITLES
+        assert list(sizes) == sorted(sizes)
+        assert bench.growth.chosen(kind, None, quick=False) == sizes
+        quick = bench.growth.chosen(kind, None, quick=True)
+        assert quick == sizes[:-1]
+        assert len(quick) > 1, "no slope"
+        assert bench.growth.chosen(kind, 1, quick=True) == sizes[:1]

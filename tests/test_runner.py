@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tarazu import catalog, runner
+from tarazu.data.answers import Answers
 from tarazu.data.item import Prediction
 from tarazu.models.cards import find_card
 from tarazu.models.config import info_from_config
@@ -56,7 +57,7 @@ def test_a_killed_run_becomes_a_record_that_says_so(
     assert outcome.record.inputs["test"].rows == 3
 
 
-def answered(labels: str, variant: str) -> list[Prediction]:
+def answered(labels: str, variant: str) -> Answers:
     """Answers to the test items: e, n, c, or - for unparsable."""
     names = {"e": "entailment", "n": "neutral", "c": "contradiction", "-": None}
     found = []
@@ -68,7 +69,7 @@ def answered(labels: str, variant: str) -> list[Prediction]:
                 metrics=TASK.score(answer, item), cut_tokens=int(letter == "c"),
             )
         )  # fmt: skip
-    return found
+    return Answers.of(found)
 
 
 def test_t19_flips_are_counted_against_the_first_form(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from tarazu.attempts import Attempts
+from tarazu.data.answers import Answers, mean_metrics
 from tarazu.data.item import Item, Prediction
 from tarazu.errors import BadInput
 from tarazu.methods._method import ExplainContext, Method, Variant
@@ -29,7 +29,7 @@ class Outcome:
     """A run's record, its predictions, and the traceback when it failed."""
 
     record: RunRecord
-    predictions: list[Prediction]
+    predictions: Sequence[Prediction]
     details: str = ""
 
 
@@ -151,12 +151,10 @@ def _primary(method: Method, variants: Sequence[VariantResult]) -> str:
     return present[0] if present else "main"  # a trial does not merge
 
 
-def summaries(predictions: Sequence[Prediction], request: Request) -> Iterable[VariantResult]:
+def summaries(predictions: Answers, request: Request) -> Iterable[VariantResult]:
     """Yield the metrics of every variant on every split, and how many answers it flips."""
     task = request.task
-    groups: dict[tuple[str, str], list[Prediction]] = {}
-    for prediction in predictions:
-        groups.setdefault((prediction.split, prediction.variant), []).append(prediction)
+    groups = predictions.groups()
     for (split, variant), answers in groups.items():
         first = next(v for s, v in groups if s == split)
         yield _summary(answers, request.asked[split], task, split, variant).model_copy(
@@ -171,33 +169,33 @@ def summaries(predictions: Sequence[Prediction], request: Request) -> Iterable[V
 
 
 def _summary(
-    answers: Sequence[Prediction], items: Sequence[Item], task: Task, split: str, variant: str
+    answers: Answers, items: Sequence[Item], task: Task, split: str, variant: str
 ) -> VariantResult:
-    names: dict[str, Any] = dict.fromkeys(n for answer in answers for n in answer.metrics)
-    means = {n: sum(a.metrics[n] for a in answers) / len(answers) for n in names}
+    means = mean_metrics(answer.metrics for answer in answers)
+    predicted = [answer.predicted for answer in answers]
     return VariantResult(
         variant=variant,
         split=split,
         n=len(answers),
-        metrics={**means, **task.aggregate([a.predicted for a in answers], items)},
-        unparsable=sum(answer.predicted is None for answer in answers),
+        metrics={**means, **task.aggregate(predicted, items)},
+        unparsable=sum(answer is None for answer in predicted),
         cut=sum(answer.cut_tokens > 0 for answer in answers),
     )
 
 
-def _flips(before: Sequence[Prediction], after: Sequence[Prediction]) -> int:
+def _flips(before: Answers, after: Answers) -> int:
     return sum(a.predicted != b.predicted for a, b in zip(before, after, strict=True))
 
 
 def events(work: Work, request: Request) -> list[Event]:
     """Say aloud what a reader of the table must know (traps T4, T31)."""
     said = list(work.events)
-    groups: dict[tuple[str, str], set[str | None]] = {}
-    for prediction in work.predictions:
-        groups.setdefault((prediction.split, prediction.variant), set()).add(prediction.predicted)
-    for (split, variant), answers in groups.items():
-        if request.task.labels and len(answers) == 1 and request.spec.method != "majority":
-            (only,) = answers
+    if not request.task.labels or request.spec.method == "majority":
+        return said
+    for (split, variant), answers in work.predictions.groups().items():
+        different = {answer.predicted for answer in answers}
+        if len(different) == 1:
+            (only,) = different
             said.append(
                 Event(kind="collapsed", message=f"{variant} answers '{only}' to all of {split}")
             )

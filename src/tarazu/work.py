@@ -7,7 +7,7 @@ ones they are.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ import torch
 
 from tarazu.asking import describe_prompt, make_asking
 from tarazu.catalog import find_method, resolve_task, using_found
+from tarazu.data.answers import Answers, mean_metrics
 from tarazu.data.item import Item, Prediction
 from tarazu.data.split import fingerprint
 from tarazu.methods._method import Demonstrations, FitContext, Method, Variant
@@ -139,7 +140,7 @@ class Work:
         events: What a reader of the record must know.
     """
 
-    predictions: list[Prediction]
+    predictions: Answers
     phases: dict[str, Phase]
     parameters: Parameters | None = None
     epochs: list[Epoch] = field(default_factory=list)
@@ -197,10 +198,10 @@ def viewed(items: Sequence[Item], request: Request) -> list[Item]:
 
 
 def scored(
-    predictions: Sequence[Prediction], items: Sequence[Item], task: Task, split: str, variant: str
-) -> list[Prediction]:
+    predictions: Iterable[Prediction], items: Sequence[Item], task: Task, split: str, variant: str
+) -> Answers:
     """Score answers against the items as they are, not as a method may have shown them."""
-    return [
+    return Answers.of(
         replace(
             prediction,
             split=split,
@@ -208,7 +209,7 @@ def scored(
             metrics={**task.score(prediction.predicted, item), **prediction.metrics},
         )
         for prediction, item in zip(predictions, items, strict=True)
-    ]
+    )
 
 
 def _without_model(request: Request, tell: Tell) -> Work:
@@ -216,7 +217,7 @@ def _without_model(request: Request, tell: Tell) -> Work:
     assert method.predict is not None
     meters = Meters()
     train = viewed(request.splits.train, request)
-    predictions: list[Prediction] = []
+    predictions = Answers.of([])
     for split, items in request.asked.items():
         tell(Progress("evaluate", 0, len(items)))
         with meters.phase("evaluate"):
@@ -259,7 +260,7 @@ class _Neural:
         trained = sum(p.numel() for _, p in learner.named_trained())
         if trained != parameters.trained + parameters.head:
             raise RuntimeError(f"planned to train {parameters}, but {trained} numbers are trained")
-        work = Work([], self.meters.phases, parameters)
+        work = Work(Answers.of([]), self.meters.phases, parameters)
         if self.method.trains:
             self._split_trunk(learner, work)
             self._train(learner, asking, work)
@@ -466,17 +467,17 @@ class _Neural:
         try:
             with self._phase("validate", learner):
                 answers = self._answer(learner, items, asking, "validate")
+                means = mean_metrics(
+                    self.task.score(answer.predicted, item)
+                    for answer, item in zip(answers, items, strict=True)
+                )
         finally:
             torch.set_rng_state(state)
-        names = list(self.task.metric_names)
-        rows = [self.task.score(a.predicted, i) for a, i in zip(answers, items, strict=True)]
-        return {
-            name: sum(row[name] for row in rows) / len(rows) for name in names if name in rows[0]
-        }
+        return {name: means[name] for name in self.task.metric_names if name in means}
 
     def _answer(
         self, learner: Learner, items: Sequence[Item], asking: Asking, phase: str
-    ) -> list[Prediction]:
+    ) -> Sequence[Prediction]:
         def tick(done: int, total: int) -> None:
             self.tell(Progress(phase, done, total))
 
@@ -484,15 +485,16 @@ class _Neural:
         tick(0, len(items))  # the first batch is the largest: where memory ends, it ends there
         return self.reading.answer(learner, viewed(items, self.request), asking, tick)
 
-    def _answer_all(self, learner: Learner, asking: Asking, variant: str) -> list[Prediction]:
+    def _answer_all(self, learner: Learner, asking: Asking, variant: str) -> Answers:
         if learner.prompt is not None and self.method.trains:
             learner.prompt.freeze()
-        predictions: list[Prediction] = []
+        predictions = Answers.of([])
         for split, items in self.request.asked.items():
             with self._phase("evaluate", learner) as phase, self._of_asked(learner):
                 answers = self._answer(learner, items, asking, "evaluate")
-                phase.tokens += sum(answer.prompt_tokens for answer in answers)
-            predictions += scored(answers, items, self.task, split, variant)
+                found = scored(answers, items, self.task, split, variant)
+                phase.tokens += sum(answer.prompt_tokens for answer in found)
+            predictions += found
         return predictions
 
     @contextmanager

@@ -164,7 +164,7 @@ def test_t14_sum_token_and_calibrated_are_all_reported_and_the_choice_is_fixed(
         sums = torch.tensor(rows["sum"].scores)
         torch.testing.assert_close(torch.tensor(rows["token"].scores), sums / torch.tensor(tokens))
         torch.testing.assert_close(
-            torch.tensor(rows["calibrated"].scores), sums - torch.tensor(empty[index])
+            torch.tensor(rows["calibrated"].scores), sums - torch.tensor(empty[index].tolist())
         )
         for row in rows.values():
             assert row.predicted == labels[max(range(3), key=row.scores.__getitem__)]

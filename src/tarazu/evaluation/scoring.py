@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -40,7 +42,7 @@ def score_continuations(
     pad_id: int,
     batch_size: int,
     tick: Callable[[int, int], None] = lambda done, total: None,
-) -> list[list[float]]:
+) -> NDArray[np.float64]:
     """Return log P(continuation | prompt), summed over the continuation's tokens.
 
     Args:
@@ -52,23 +54,22 @@ def score_continuations(
         tick: Called with prompts done and all.
 
     Returns:
-        For each prompt, one score per continuation.
+        For each prompt, one score per continuation: [prompts, c].
     """
     if not prompts:
-        return []
+        return np.empty((0, 0))
     if learner.frozen is not None:
         return score_above_trunk(
             learner, learner.frozen, prompts, continuations, batch_size=batch_size, tick=tick
         )
-    scores: list[list[float]] = [[] for _ in prompts]
+    scores = np.empty((len(prompts), len(continuations[0])))
     done = 0
     if switches().packed and can_share(learner):
         found = _packed(learner, prompts, continuations, batch_size)
     else:
         found = _padded(learner, prompts, continuations, pad_id, batch_size)
     for rows, values in found:
-        for index, several in zip(rows, values.tolist(), strict=True):
-            scores[index] = several
+        scores[rows] = values.tolist()
         done += len(rows)
         tick(done, len(prompts))
     return scores

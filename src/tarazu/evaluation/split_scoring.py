@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,7 +31,7 @@ def score_above_trunk(
     *,
     batch_size: int,
     tick: Callable[[int, int], None] = lambda done, total: None,
-) -> list[list[float]]:
+) -> NDArray[np.float64]:
     """Return log P(continuation | prompt), summed over the continuation's tokens.
 
     Args:
@@ -41,17 +43,16 @@ def score_above_trunk(
         tick: Called with prompts done and all.
 
     Returns:
-        For each prompt, one score per continuation.
+        For each prompt, one score per continuation: [prompts, c].
     """
     order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
-    scores: list[list[float]] = [[] for _ in prompts]
+    scores = np.empty((len(prompts), len(continuations[0])))
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         batch = _score_batch(
             learner, frozen, [prompts[i] for i in rows], [continuations[i] for i in rows]
         )
-        for row, values in zip(rows, batch.tolist(), strict=True):
-            scores[row] = values
+        scores[rows] = batch.tolist()
         tick(min(start + batch_size, len(order)), len(order))
     return scores
 

@@ -134,13 +134,14 @@ class Reading:
         name: ``classes``, ``spans`` or ``text``.
         encode: Training sequences of items, answers included.
         loss: Summed loss of a batch, a scalar.
-        answer: Predictions for items; calls back with items done and all.
+        answer: Predictions for items; calls back with items done and all. They may be made when
+            they are asked for, so that only what they are made from grows with the items.
     """
 
     name: str
     encode: Callable[[Sequence[Item], Asking], Features]
     loss: Callable[[Learner, Batch], Tensor]
-    answer: Callable[[Learner, Sequence[Item], Asking, Tick], list[Prediction]]
+    answer: Callable[[Learner, Sequence[Item], Asking, Tick], Sequence[Prediction]]
 
 
 def collate(features: Sequence[Feature], pad_id: int, *, side: str = "right") -> Batch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -24,6 +25,7 @@ from tarazu.readings._reading import (
 )
 from tarazu.readings.pairs import encode_texts
 from tarazu.readings.prompts import encode_prompts
+from tarazu.readings.tables import Lazy
 
 
 def _inputs(items: Sequence[Item], asking: Asking) -> Features:
@@ -66,27 +68,34 @@ def loss(learner: Learner, batch: Batch) -> Tensor:
 
 
 @torch.no_grad()
-def answer(learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick) -> list[Prediction]:
+def answer(
+    learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick
+) -> Sequence[Prediction]:
     """Answer every item with the most probable class."""
-    features = _inputs(items, asking)
-    answers: dict[int, Prediction] = {}
+    features, labels = _inputs(items, asking), asking.task.labels
+    found = np.empty((len(items), len(labels)))
+    done = 0
     for indices in by_length(features.lengths, asking.batch_size):
         rows = [features[i] for i in indices]
         batch = to_device(collate(rows, asking.tokenizer.pad_token_id), learner)
         with learner.compute():
             scores = functional.log_softmax(logits(learner, batch), dim=-1).cpu()
-        for feature, row in zip(rows, scores, strict=True):
-            label = asking.task.labels[int(row.argmax())]
-            answers[feature.item] = Prediction(
-                items[feature.item].id,
-                predicted=label,
-                raw=label,
-                scores=tuple(row.tolist()),
-                cut_tokens=feature.cut_tokens,
-                prompt_tokens=len(feature.input_ids),
-            )
-        tick(len(answers), len(items))
-    return [answers[i] for i in range(len(items))]
+        found[indices] = scores.tolist()
+        done += len(indices)
+        tick(done, len(items))
+
+    def prediction(place: int) -> Prediction:
+        label = labels[int(found[place].argmax())]
+        return Prediction(
+            items[place].id,
+            predicted=label,
+            raw=label,
+            scores=tuple(found[place].tolist()),
+            cut_tokens=features[place].cut_tokens,
+            prompt_tokens=features.lengths[place],
+        )
+
+    return Lazy(len(items), prediction)
 
 
 READING = Reading("classes", encode, loss, answer)

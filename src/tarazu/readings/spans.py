@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -28,6 +29,7 @@ from tarazu.readings._reading import (
     collate,
     to_device,
 )
+from tarazu.readings.tables import Lazy
 
 OUTSIDE = (-1, -1)
 STRIDE = 128  # tokens shared by neighbouring windows (Devlin et al. 2019, released run_squad.py)
@@ -149,10 +151,12 @@ def best_span(scores: Tensor, offsets: Sequence[tuple[int, int]]) -> tuple[float
 
 
 @torch.no_grad()
-def answer(learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick) -> list[Prediction]:
+def answer(
+    learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick
+) -> Sequence[Prediction]:
     """Answer every item with the best span over all windows of its context."""
     features = _windows(items, asking)
-    best: dict[int, tuple[float, int, int]] = {}
+    best = np.zeros(len(items), [("score", "f8"), ("start", "i8"), ("end", "i8")])
     tokens = [0] * len(items)
     done = 0
     for indices in by_length(features.lengths, asking.batch_size):
@@ -162,13 +166,15 @@ def answer(learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick) 
             scores = logits(learner, batch).cpu()
         for feature, row in zip(rows, scores, strict=True):
             found = best_span(row, feature.offsets)
-            best[feature.item] = max(best.get(feature.item, found), found)
+            if not tokens[feature.item] or found > best[feature.item].item():
+                best[feature.item] = found
             tokens[feature.item] += len(feature.input_ids)
         done += len(rows)
         tick(done * len(items) // len(features), len(items))
-    return [
-        _prediction(item, *best[index], tokens=tokens[index]) for index, item in enumerate(items)
-    ]
+    return Lazy(
+        len(items),
+        lambda place: _prediction(items[place], *best[place].item(), tokens=tokens[place]),
+    )
 
 
 def _prediction(item: Item, score: float, start: int, end: int, *, tokens: int) -> Prediction:

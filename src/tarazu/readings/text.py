@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,6 +19,7 @@ from tarazu.models.fast.cross_entropy import summed_cross_entropy
 from tarazu.models.learner import Batch, Learner
 from tarazu.readings._reading import IGNORED, Asking, Feature, Features, Reading, Tick
 from tarazu.readings.prompts import Encoded, Prompts, content_free, encode_prompts
+from tarazu.readings.tables import Lazy
 
 
 def encode(items: Sequence[Item], asking: Asking) -> Features:
@@ -78,7 +81,9 @@ def loss(learner: Learner, batch: Batch) -> Tensor:
     return summed_cross_entropy(learner.vocabulary_logits, states[real], targets[counted], words)
 
 
-def answer(learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick) -> list[Prediction]:
+def answer(
+    learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick
+) -> Sequence[Prediction]:
     """Answer by the best label word or by generated text, as asked."""
     how = _scored if asking.answer == "score" else _generated
     return how(learner, items, asking, tick)
@@ -86,7 +91,7 @@ def answer(learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick) 
 
 def _generated(
     learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick
-) -> list[Prediction]:
+) -> Sequence[Prediction]:
     room = asking.decode.max_new_tokens or asking.task.max_answer_tokens
     encoded = encode_prompts(items, [()] * len(items), asking, room=room)
     texts = generate(
@@ -100,16 +105,18 @@ def _generated(
         batch_size=asking.batch_size,
         tick=tick,
     )
-    return [
-        Prediction(
+
+    def prediction(place: int) -> Prediction:
+        item, text = items[place], texts[place]
+        return Prediction(
             item.id,
             predicted=asking.task.parse(text, item),
             raw=text,
-            cut_tokens=one.cut_tokens,
-            prompt_tokens=len(one.prompt),
+            cut_tokens=encoded[place].cut_tokens,
+            prompt_tokens=encoded.prompt_tokens[place],
         )
-        for item, one, text in zip(items, encoded, texts, strict=True)
-    ]
+
+    return Lazy(len(items), prediction)
 
 
 def check_label_tokens(encoded: Encoded, labels: Sequence[str]) -> None:
@@ -131,7 +138,7 @@ def check_label_tokens(encoded: Encoded, labels: Sequence[str]) -> None:
 
 def _scored(
     learner: Learner, items: Sequence[Item], asking: Asking, tick: Tick
-) -> list[Prediction]:
+) -> Sequence[Prediction]:
     task = asking.task
     words = [task.word(label) for label in task.labels]
     encoded = encode_prompts(items, [words] * len(items), asking, room=0)
@@ -139,13 +146,15 @@ def _scored(
     total = len(items)
     sums = _scores(learner, encoded, asking, lambda done, _: tick(done, total))
     empty = _empty_scores(learner, items, words, asking)
-    return [
-        _prediction(item, one, row, prior, asking)
-        for item, one, row, prior in zip(items, encoded, sums, empty, strict=True)
-    ]
+    return Lazy(
+        total,
+        lambda place: _prediction(
+            items[place], encoded[place], sums[place].tolist(), empty[place].tolist(), asking
+        ),
+    )
 
 
-def _scores(learner: Learner, encoded: Prompts, asking: Asking, tick: Tick) -> list[list[float]]:
+def _scores(learner: Learner, encoded: Prompts, asking: Asking, tick: Tick) -> NDArray[np.float64]:
     return score_continuations(
         learner,
         encoded.prompts(),
@@ -158,12 +167,13 @@ def _scores(learner: Learner, encoded: Prompts, asking: Asking, tick: Tick) -> l
 
 def _empty_scores(
     learner: Learner, items: Sequence[Item], words: Sequence[str], asking: Asking
-) -> list[list[float]]:
+) -> NDArray[np.float64]:
     """Score the labels of items that say nothing; once when all items share their prefix."""
-    asked = [content_free(item) for item in (items[:1] if asking.fixed else items)]
+    count = 1 if asking.fixed else len(items)
+    asked = Lazy(count, lambda place: content_free(items[place]))
     encoded = encode_prompts(asked, [list(words)] * len(asked), asking, room=0)
     rows = _scores(learner, encoded, asking, lambda done, all_: None)
-    return rows * len(items) if asking.fixed else rows
+    return np.broadcast_to(rows, (len(items), len(words)))
 
 
 def _prediction(

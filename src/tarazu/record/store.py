@@ -25,7 +25,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ class Store:
     def write_record(
         self,
         record: RunRecord,
-        predictions: Sequence[PredictionRow] = (),
+        predictions: Iterable[PredictionRow] = (),
         artifacts: Path | None = None,
     ) -> RunRecord:
         """Write one run whole; an earlier record of the same run is replaced.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tarazu.record.key import sha256_text
+
+AT_ONCE = 1024  # rows that are Python values at a time
 
 
 class PredictionRow(Protocol):
@@ -79,9 +82,24 @@ class ItemRow(Protocol):
         """What identifies the item in a hash."""
 
 
-def predictions_table(predictions: Sequence[PredictionRow]) -> pa.Table:
-    """Return predictions as a table, in their order, one ``m_`` column per metric."""
-    metrics = sorted({name for p in predictions for name in p.metrics})
+def predictions_table(predictions: Iterable[PredictionRow]) -> pa.Table:
+    """Return predictions as a table, in their order, one ``m_`` column per metric.
+
+    They are gone through once, and only the table stays in memory.
+    """
+    parts = [_part([]), *map(_part, _parts(iter(predictions)))]
+    table = pa.concat_tables(parts, promote_options="default").combine_chunks()
+    *before, cut_tokens, prompt_tokens = parts[0].column_names
+    metrics = sorted(set(table.column_names) - set(parts[0].column_names))
+    return table.select([*before, *metrics, cut_tokens, prompt_tokens])
+
+
+def _parts(rows: Iterator[PredictionRow]) -> Iterator[list[PredictionRow]]:
+    while part := list(islice(rows, AT_ONCE)):
+        yield part
+
+
+def _part(predictions: Sequence[PredictionRow]) -> pa.Table:
     columns: dict[str, pa.Array] = {
         "item_id": _texts(p.item_id for p in predictions),
         "split": _texts(p.split for p in predictions),
@@ -91,7 +109,7 @@ def predictions_table(predictions: Sequence[PredictionRow]) -> pa.Table:
         "scores": pa.array([list(p.scores) for p in predictions], pa.list_(pa.float32())),
         **{
             f"m_{name}": pa.array([p.metrics.get(name) for p in predictions], pa.float64())
-            for name in metrics
+            for name in {name for p in predictions for name in p.metrics}
         },
         "cut_tokens": pa.array([p.cut_tokens for p in predictions], pa.int64()),
         "prompt_tokens": pa.array([p.prompt_tokens for p in predictions], pa.int64()),

@@ -223,7 +223,7 @@ def train(case: Case, learner: Learner, *, epochs: int = 1, rate: float = 0.01) 
 
 def answer(
     case: Case, learner: Learner, *, items: Sequence[Item] | None = None
-) -> list[Prediction]:
+) -> Sequence[Prediction]:
     """Answer the test items of a case, or others.
 
     Args:
@@ -248,7 +248,7 @@ def save(learner: Learner, folder: Path) -> None:
     save_trained(learner, folder)
 
 
-def restore(case: Case, folder: Path) -> list[Prediction]:
+def restore(case: Case, folder: Path) -> Sequence[Prediction]:
     """Answer the test items with what was saved, on a model built anew from another seed."""
     from tarazu.models.trained import restore_trained
 
