@@ -223,7 +223,7 @@ def train(case: Case, learner: Learner, *, epochs: int = 1, rate: float = 0.01) 
 
 def answer(
     case: Case, learner: Learner, *, items: Sequence[Item] | None = None
-) -> Sequence[Prediction]:
+) -> list[Prediction]:
     """Answer the test items of a case, or others.
 
     Args:
@@ -238,7 +238,8 @@ def answer(
         learner.prompt.freeze()
     reading = find_reading(case.method.reading(case.info, case.task, case.knobs))
     shown = _viewed(case, case.test if items is None else items)
-    return reading.answer(learner, shown, asking(case, learner), lambda done, total: None)
+    # A list can be compared with another and sent to a process.
+    return list(reading.answer(learner, shown, asking(case, learner), lambda done, total: None))
 
 
 def save(learner: Learner, folder: Path) -> None:
@@ -248,7 +249,7 @@ def save(learner: Learner, folder: Path) -> None:
     save_trained(learner, folder)
 
 
-def restore(case: Case, folder: Path) -> Sequence[Prediction]:
+def restore(case: Case, folder: Path) -> list[Prediction]:
     """Answer the test items with what was saved, on a model built anew from another seed."""
     from tarazu.models.trained import restore_trained
 
