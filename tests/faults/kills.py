@@ -101,8 +101,9 @@ DEMO = Asked(
     str(ROOT / "studies" / "demo.yaml"),
     ("full", "last-k", "lora", "p-tuning", "qlora-text"),
     (
-        "data.sample={train: 48, test: 8}",
-        "data.validation={from: train, rows: 8}",
+        "data.sample={train: 16, test: 4}",
+        "data.validation={from: train, rows: 4}",
+        "training.epochs=2",
         "methods.qlora-text.decode.max_new_tokens=4",
     ),
     checkpoint_every=1 / 60,
