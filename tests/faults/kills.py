@@ -242,6 +242,11 @@ class Place:
         roots = (out, self.folder / "cache")
         return any(True for root in roots for _ in root.rglob("[0-9]*/state.json"))
 
+    def left(self, out: Path) -> list[str]:
+        """Return what checkpoints left behind."""
+        folders = (out / "checkpoints", self.folder / "cache" / "trials")
+        return [str(one.relative_to(self.folder)) for root in folders for one in root.rglob("*.*")]
+
     def _log(self) -> list[str]:
         """Return what the last command noted; nothing when it died before."""
         file = self.folder / "log"
@@ -280,6 +285,9 @@ def tell_story(place: Place, asked: Asked, most: int, dice: random.Random, found
         names = sorted(whole.keys() | ended.keys())
         different = [name for name in names if whole.get(name) != ended.get(name)]
         found.wrong += [f"{asked.name}: {name} differs after {kills} kills" for name in different]
+        found.wrong += [
+            f"{asked.name}: {name} is left after {kills} kills" for name in place.left(out)
+        ]
         found.stories += 1
     place.clear(out)
 

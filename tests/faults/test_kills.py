@@ -33,8 +33,8 @@ def test_killed_again_and_again_studies_end_with_the_same_bytes(tmp_path: Path) 
 class Told:
     """Stands for a place whose studies end as they are told to."""
 
-    def __init__(self, folder: Path, codes: list[int], ended: dict[str, Any]) -> None:
-        self.folder, self.codes, self.ended = folder, codes, ended
+    def __init__(self, folder: Path, codes: list[int], left: list[str]) -> None:
+        self.folder, self.codes, self._left = folder, codes, left
 
     def whole(self, asked: Any) -> dict[str, Any]:
         return {"runs/a/record.json": {"f1": 1}}
@@ -51,6 +51,9 @@ class Told:
     def goes_on(self, out: Path) -> bool:
         return True
 
+    def left(self, out: Path) -> list[str]:
+        return self._left
+
     def died_in(self) -> str:
         return "lora, final"
 
@@ -62,14 +65,15 @@ class Told:
 
 
 @pytest.mark.parametrize(
-    ("codes", "ended", "wrong"),
+    ("codes", "ended", "left", "wrong"),
     [
-        ([-9, -9, 0], {"runs/a/record.json": {"f1": 1}}, []),
-        ([-9, 0], {"runs/a/record.json": {"f1": 2}}, ["differs after 1 kills"]),
-        ([-9, 0], {}, ["differs after 1 kills"]),
-        ([0], {"runs/a/record.json": {"f1": 1}, "runs/b/x": b""}, ["runs/b/x differs"]),
-        ([-9, 1], {}, ["exit code 1: Traceback"]),
-        ([-11], {}, ["exit code -11"]),
+        ([-9, -9, 0], {"runs/a/record.json": {"f1": 1}}, [], []),
+        ([-9, 0], {"runs/a/record.json": {"f1": 2}}, [], ["differs after 1 kills"]),
+        ([-9, 0], {}, [], ["differs after 1 kills"]),
+        ([0], {"runs/a/record.json": {"f1": 1}, "runs/b/x": b""}, [], ["runs/b/x differs"]),
+        ([-9, 0], {"runs/a/record.json": {"f1": 1}}, ["state.json"], ["state.json is left"]),
+        ([-9, 1], {}, [], ["exit code 1: Traceback"]),
+        ([-11], {}, [], ["exit code -11"]),
     ],
 )
 def test_what_is_wrong_is_found(
@@ -77,18 +81,26 @@ def test_what_is_wrong_is_found(
     monkeypatch: pytest.MonkeyPatch,
     codes: list[int],
     ended: dict[str, Any],
+    left: list[str],
     wrong: list[str],
 ) -> None:
     monkeypatch.setattr(kills, "contents", lambda folder: ended)
     found = kills.Found()
     dead = codes.count(-9)
-    kills.tell_story(
-        Told(tmp_path, codes, ended), kills.TINY_STUDIES[0], 5, random.Random(0), found
-    )
+    kills.tell_story(Told(tmp_path, codes, left), kills.TINY_STUDIES[0], 5, random.Random(0), found)
     assert found.kills.total() == dead
     assert len(found.wrong) == len(wrong)
     for one, said in zip(found.wrong, wrong, strict=True):
         assert said in one
+
+
+def test_what_checkpoints_leave_behind_is_seen(tmp_path: Path) -> None:
+    place = kills.Place(tmp_path)
+    assert place.left(tmp_path / "out") == []
+    for name in ("out/checkpoints/a/1/state.json", "cache/trials/b/weights.safetensors"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    assert len(place.left(tmp_path / "out")) == 2
 
 
 def test_where_the_power_fails_what_was_not_synced_is_cut(tmp_path: Path) -> None:
