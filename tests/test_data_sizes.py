@@ -14,11 +14,11 @@ from tarazu import catalog
 from tarazu.comparison.sizes import learning_curves
 from tarazu.data.item import Item
 from tarazu.record.ledger import FILE, read_ledgers
-from tarazu.record.progress import PlannedRun, Silent
 from tarazu.record.record import RunRecord
 from tarazu.record.store import Store
 from tarazu.report.api import read_results, report, report_html, report_markdown
 from tarazu.study import StudyResult, describe_data, run_study
+from tarazu.testing.hearing import Heard
 from tarazu.testing.tiny import nli_items, tiny_model
 
 STUDY = """
@@ -47,24 +47,12 @@ def write(file: Path, items: Sequence[Item]) -> None:
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-class Planned(Silent):
-    def __init__(self) -> None:
-        self.runs: list[PlannedRun] = []
-        self.began: list[str] = []
-
-    def planned(self, runs: list[PlannedRun]) -> None:
-        self.runs = runs
-
-    def started(self, index: int) -> None:
-        self.began.append(self.runs[index].label)
-
-
 @dataclass(frozen=True)
 class Ran:
     folder: Path
     file: Path
     result: StudyResult
-    heard: Planned
+    heard: Heard
 
     def records(self, entry: str) -> list[RunRecord]:
         return [record for record in self.result.records if record.entry == entry]
@@ -81,7 +69,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     file.write_text(STUDY)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TARAZU_LEDGER", str(folder / "ledger.jsonl"))
-        heard = Planned()
+        heard = Heard()
         result = run_study(file, out=folder / "out", listener=heard)
     return Ran(folder, file, result, heard)
 
@@ -119,7 +107,7 @@ def test_samples_are_nested_and_each_run_has_its_own_items(ran: Ran) -> None:
 
 
 def test_a_run_of_an_axis_is_the_run_of_that_size_alone(ran: Ran) -> None:
-    heard = Planned()
+    heard = Heard()
     again = run_study(
         ran.file, out=ran.folder / "out", overrides=["data.sample.train=6"], listener=heard,
         only=["last-k", "tfidf"],

@@ -20,7 +20,6 @@ from tarazu.opening import watch_inputs
 from tarazu.overview import status
 from tarazu.processes import RunFailed
 from tarazu.record import environment as environment_module
-from tarazu.record.progress import PlannedRun, Silent
 from tarazu.record.standing import RUNNING
 from tarazu.record.store import Store
 from tarazu.record.watched import changed_files
@@ -28,6 +27,7 @@ from tarazu.report.api import read_results
 from tarazu.report.notes import footnotes
 from tarazu.study import StudyResult, run_study
 from tarazu.study_file import load_study
+from tarazu.testing.hearing import Heard
 from tarazu.testing.tiny import nli_items, write_nli
 from tarazu.work import Work
 
@@ -43,22 +43,6 @@ methods:
 seeds: [3]
 compute: {device: cpu, dtype: float32, threads: 1}
 """
-
-
-class Heard(Silent):
-    def __init__(self) -> None:
-        self.began: list[str] = []
-        self.notes: list[str] = []
-        self.runs: list[PlannedRun] = []
-
-    def planned(self, runs: list[PlannedRun]) -> None:
-        self.runs = runs
-
-    def started(self, index: int) -> None:
-        self.began.append(self.runs[index].entry)
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 @dataclass

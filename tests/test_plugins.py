@@ -24,7 +24,6 @@ from tarazu.cli import app
 from tarazu.errors import BadInput
 from tarazu.overview import status
 from tarazu.record.key import content_key, sha256_file
-from tarazu.record.progress import PlannedRun, Silent
 from tarazu.record.spec import RunSpec
 from tarazu.record.store import Store
 from tarazu.report.api import read_results, report_html
@@ -38,6 +37,7 @@ from tarazu.testing.checks import (
     TASK_CHECKS,
     check_predicts_without_looking_at_gold,
 )
+from tarazu.testing.hearing import Heard
 from tarazu.testing.tiny import nli_items, write_nli
 
 ROOT = Path(__file__).parents[1]
@@ -62,22 +62,6 @@ methods:
 seeds: [3]
 compute: {{device: cpu, dtype: float32, threads: 1}}
 """
-
-
-class Heard(Silent):
-    def __init__(self) -> None:
-        self.began: list[str] = []
-        self.notes: list[str] = []
-        self.runs: list[PlannedRun] = []
-
-    def planned(self, runs: list[PlannedRun]) -> None:
-        self.runs = runs
-
-    def started(self, index: int) -> None:
-        self.began.append(self.runs[index].entry)
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 @dataclass
