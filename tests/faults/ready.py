@@ -118,9 +118,15 @@ def _serve() -> None:
     for name in _IMPORTS:
         __import__(name)
     for line in sys.stdin:
+        stands, tells = os.pipe()
         pid = os.fork()
         if not pid:
+            os.setsid()
+            os.close(tells)
             _become(json.loads(line))
+        os.close(tells)
+        os.read(stands, 1)  # ends when the fork leads a group, which may then be killed
+        os.close(stands)
         print(pid, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
@@ -131,7 +137,6 @@ def _become(asked: dict[str, Any]) -> None:
     import tempfile
     from multiprocessing import context, forkserver
 
-    os.setsid()
     os.chdir(asked["folder"])
     os.environ.update(asked["variables"])
     tempfile.tempdir = None  # TMPDIR may be another one now

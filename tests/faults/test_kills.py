@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -92,6 +94,16 @@ def test_what_is_wrong_is_found(
     assert len(found.wrong) == len(wrong)
     for one, said in zip(found.wrong, wrong, strict=True):
         assert said in one
+
+
+@pytest.mark.slow
+def test_a_forked_command_can_be_killed_at_once(tmp_path: Path) -> None:
+    """Its processes are a group of their own from the moment on that its number is known."""
+    with kills.Ready(kills.HOOKED) as ready:
+        for _ in range(50):
+            command = ready.give("import time\ntime.sleep(60)", [], tmp_path, {})
+            os.killpg(command.pid, signal.SIGKILL)
+            assert command.wait(timeout=60) == -signal.SIGKILL
 
 
 def test_what_checkpoints_leave_behind_is_seen(tmp_path: Path) -> None:
