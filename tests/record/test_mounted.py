@@ -15,6 +15,7 @@ from tarazu.errors import BadInput
 from tarazu.record import holder, mounted
 from tarazu.record.holder import FILE, Holder, _Held, _machine, held
 from tarazu.record.mounted import drive
+from tarazu.record.standing import in_use
 from tarazu.record.store import Store
 
 # As in proc_pid_mountinfo(5): optional fields between options and the dash, or none.
@@ -141,6 +142,25 @@ def test_another_machine_that_is_at_work_keeps_others_out(
     with pytest.raises(BadInput, match="a study on another machine"), Store(on_a_drive).lock():
         pytest.fail("both could write")
     assert json.loads((on_a_drive / FILE).read_text())["token"] == "theirs"
+
+
+def test_who_only_asks_is_told_of_another_machine(
+    on_a_drive: Path, beating: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holder, "LOOK", 0.5)
+    assert not in_use(on_a_drive)
+    put(on_a_drive, 0)
+    assert not in_use(on_a_drive)  # killed: its word is there, and does not change
+    beating()
+    assert in_use(on_a_drive)
+
+
+def test_who_asks_on_the_same_machine_need_not_wait(
+    on_a_drive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holder, "LOOK", 600.0)
+    put(on_a_drive, 3, machine=_machine())
+    assert not in_use(on_a_drive)
 
 
 def test_a_machine_that_is_gone_is_watched_first_and_then_followed(on_a_drive: Path) -> None:

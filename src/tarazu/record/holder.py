@@ -30,6 +30,8 @@ BEAT = 10.0
 """Seconds between two changes of the count."""
 WATCH = 60.0
 """Seconds in which a count that does not change belongs to a machine that is gone."""
+LOOK = 2.5 * BEAT
+"""Seconds for which somebody waits who only wants to know."""
 SETTLE = 2.0
 """Seconds after which one of two machines that came at once sees the other."""
 _GONE = 3  # looks: a drive may show no file while it is replaced
@@ -142,6 +144,26 @@ def held(folder: Path, note: Callable[[str], None]) -> Iterator[Holder]:
             thread.join()
     finally:
         holder._let_go()
+
+
+def at_work_elsewhere(folder: Path) -> bool:
+    """Tell whether a study on another machine has a folder; nothing is written.
+
+    It takes `LOOK` seconds at most, and none where no other machine left its word.
+
+    Args:
+        folder: The output folder.
+    """
+    before = _read(folder)
+    if before is None or before.machine == _machine():
+        return False
+    until = time.monotonic() + LOOK
+    while time.monotonic() < until:
+        time.sleep(min(1.0, LOOK / 10))
+        now = _read(folder)
+        if now is not None and now != before:
+            return True
+    return False
 
 
 def _in_use(folder: Path) -> BadInput:

@@ -22,6 +22,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tarazu.record.disk import write_synced
+from tarazu.record.holder import at_work_elsewhere
 from tarazu.record.progress import Listener, PlannedRun, Progress
 from tarazu.record.record import RunRecord
 from tarazu.scrub import scrub
@@ -145,7 +146,15 @@ def read_running(folder: Path) -> Running | None:
 
 
 def in_use(folder: Path) -> bool:
-    """Tell whether a process has an output folder, without writing to it."""
+    """Tell whether a process has an output folder, here or on another machine.
+
+    Nothing is written. Where another machine left its word, it takes some seconds
+    (`tarazu.record.holder`).
+    """
+    return _locked(folder) or at_work_elsewhere(folder)
+
+
+def _locked(folder: Path) -> bool:
     if not (folder / ".lock").is_file():
         return False
     lock = FileLock(folder / ".lock", timeout=0)
