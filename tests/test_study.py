@@ -17,6 +17,7 @@ from tarazu.report.api import read_results, report_json
 from tarazu.study import StudyResult, in_turn, run_study
 from tarazu.study_file import load_study
 from tarazu.testing.tiny import nli_items, qa_items, tiny_model, write_nli, write_qa
+from tarazu.training.checkpoint import checkpoints_for
 
 STUDY = """
 version: 1
@@ -121,6 +122,15 @@ def test_all_methods_finish_and_what_fails_is_recorded(ran: Ran) -> None:
     assert "the loss must be finite" in error
     assert "learning rate 1e+30" in error
     assert "Lower the learning rate" in error
+
+
+def test_checkpoints_that_could_not_be_removed_go_with_the_next_command(ran: Ran) -> None:
+    parent = ran.result.folder / "checkpoints"
+    left = checkpoints_for(ran.record("full").spec, parent, 60.0).folder / ".tmp-1"
+    left.mkdir(parents=True)
+    again = run_study(ran.file, out=ran.result.folder, only=["full"])
+    assert [record.key for record in again.records] == [ran.record("full").key]
+    assert not parent.exists()
 
 
 def test_equal_runs_are_computed_once_and_stored_under_both_names(ran: Ran) -> None:

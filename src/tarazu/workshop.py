@@ -65,6 +65,8 @@ class Workshop:
         if found is not None:
             told = {"trial": job.trial, "tuned": job.tuned, "events": _events(found, job)}
             record = self.store.adopt(found, job.spec, **told)
+            if job.trial is None:
+                self._checkpoints(job).clear()  # the command that ended it may not have come to it
         else:
             self.listener.started(index)
             record = self._run(job, index)

@@ -161,6 +161,11 @@ class Found:
     stories: int = 0
     wrong: list[str] = field(default_factory=list)
 
+    def add(self, wrong: str) -> None:
+        """Keep what was wrong, and print it at once."""
+        self.wrong.append(wrong)
+        print(wrong, flush=True)
+
 
 def build(folder: Path) -> Path:
     """Compile what is preloaded.
@@ -303,11 +308,15 @@ def results(folder: Path) -> dict[str, Any]:
     A record says that its run went on without checkpoints; nothing else may come of that.
     """
     found = contents(folder)
-    for name in (name for name in found if name.endswith("/record.json")):
-        events = found[name]["events"]
-        found[name]["events"] = [
-            event for event in events if not event["message"].startswith(WITHOUT_CHECKPOINTS)
-        ]
+    records = {name: value for name, value in found.items() if isinstance(value, dict)}
+    for name, record in records.items():
+        found[name] = record | {
+            "events": [
+                event
+                for event in record["events"]
+                if not event["message"].startswith(WITHOUT_CHECKPOINTS)
+            ]
+        }
     return found
 
 
@@ -345,12 +354,12 @@ def tell_story(disk: Disk, asked: Asked, faults: Sequence[Fault], found: Found) 
         if ended.code and not ended.failed_at:
             wrong.append("the disk did not fail")
         if wrong:
-            found.wrong.append(f"{asked.name}: {told}: {'; '.join(wrong)}\n{ended.said[-3000:]}")
+            found.add(f"{asked.name}: {told}: {'; '.join(wrong)}\n{ended.said[-3000:]}")
     ended = disk.give(asked, None)
     wrong = differences(whole, results(disk.out)) if ended.code == 0 else ["it does not go on"]
     wrong += [f"{name} is left" for name in disk.left()]
     if wrong:
-        found.wrong.append(f"{asked.name}: {told}, then none: {'; '.join(wrong)}\n{ended.said}")
+        found.add(f"{asked.name}: {told}, then none: {'; '.join(wrong)}\n{ended.said}")
     found.stories += 1
     disk.clear()
 
@@ -428,8 +437,6 @@ def main() -> None:
             feed(Disk(tiny, library, ready), args.forked, args.seed, found)
         feed(Disk(tiny, library), args.count, args.seed + 1, found)
     print(table(found))
-    for one in found.wrong:
-        print(one)
     if args.report is not None:
         made = made_with(as_given("errors.py", sys.argv[1:]), time.monotonic() - start)
         args.report.write_text(report(found, made), encoding="utf-8")

@@ -93,11 +93,14 @@ def answer(item: Item, skill: float, seed: str) -> Prediction:
 
 
 def contents(folder: Path) -> dict[str, Any]:
-    """Return everything that a study came to but times: bytes of files, records without clocks."""
+    """Return everything that a study came to but times: bytes of files, records without clocks.
+
+    What stands under a temporary name is bytes, too: it may be half of a record.
+    """
     found: dict[str, Any] = {}
     for file in sorted((folder / "runs").rglob("*")):
         name = file.relative_to(folder).as_posix()
-        if file.name == "record.json":
+        if file.name == "record.json" and not file.parent.name.startswith("."):
             record = json.loads(file.read_text())
             for clock in ("measured", "finished"):
                 del record[clock]
