@@ -20,9 +20,11 @@ batch to batch. The hook is here and not in the product.
 from __future__ import annotations
 
 import argparse
+import importlib
 import itertools
 import json
 import os
+import pkgutil
 import statistics
 import subprocess
 import sys
@@ -39,6 +41,7 @@ import torch
 from torch import nn
 from torch._dynamo.utils import counters, get_compilation_metrics
 
+import tarazu.models.fast
 import tarazu.work
 from side_by_side.ours import Clock
 from side_by_side.prepare import prepare, request_of
@@ -133,6 +136,8 @@ class Watched(Clock):
 
 def leave_kernels() -> None:
     """Keep the compiler out of tarazu's own autograd functions, from now on in this process."""
+    for one in pkgutil.iter_modules(tarazu.models.fast.__path__, "tarazu.models.fast."):
+        importlib.import_module(one.name)  # some only come with the method that needs them
     for function in torch.autograd.Function.__subclasses__():
         module = sys.modules[function.__module__]
         if module.__name__.startswith("tarazu.models.fast."):

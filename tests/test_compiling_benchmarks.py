@@ -220,3 +220,20 @@ def test_training_goes_through_the_compiler_and_answering_does_not(
     assert done.first > done.compiling / 4
     assert done.loss == pytest.approx(without.loss, abs=1e-4)
     assert bench.compiled.tarazu.work.fit is usual
+
+
+def test_no_kernel_of_tarazu_is_compiled_where_they_are_left_apart() -> None:
+    program = """
+import sys
+from types import SimpleNamespace
+import compiled
+compiled.leave_kernels()
+from tarazu.models.fast import attention, dropout, low_rank, norm, rotary
+kernels = (attention._Blocks, dropout._Drop, low_rank._Update, norm._Norm, rotary._Turn)
+print([isinstance(kernel, SimpleNamespace) for kernel in kernels])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT / "benchmarks",
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == str([True] * 5)

@@ -194,7 +194,7 @@ def status(
     """Show which runs are done, running, failed, stale or waiting."""
     from tarazu.overview import status as read_status
 
-    found = read_status(folder)
+    found = read_status(folder, note=lambda message: typer.echo(message, err=True))
     if form == "json":
         from tarazu.report.json_report import to_json
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -78,24 +78,25 @@ class Status:
         }
 
 
-def status(folder: str | Path) -> Status:
+def status(folder: str | Path, *, note: Callable[[str], None] = print) -> Status:
     """Tell how far a study is.
 
     Args:
         folder: Its output folder.
+        note: Hears when it takes a while, as another machine had the folder.
 
     Raises:
         BadInput: It is no output folder, or a record in it cannot be read.
     """
     folder = Path(folder)
     store = Store(folder)
+    used = in_use(folder, note)  # may take a while: what is read after it is of one moment
     slots, records = read_plan(folder), store.records()
     if slots is None and not records and not store.has_study():
         rule = "must be the output folder of a study"
         raise bad(str(folder), rule, "no study in it", "Run the study first, or give its folder.")
     differing = changed_files(folder)
     stale = _Stale(differing)
-    used = in_use(folder)
     older: list[RunStatus] = []
     if slots is None:
         runs = _without_plan(records, stale)

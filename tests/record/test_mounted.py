@@ -150,7 +150,9 @@ def test_who_only_asks_is_told_of_another_machine(
     monkeypatch.setattr(holder, "LOOK", 0.5)
     assert not in_use(on_a_drive)
     put(on_a_drive, 0)
-    assert not in_use(on_a_drive)  # killed: its word is there, and does not change
+    notes: list[str] = []
+    assert not in_use(on_a_drive, notes.append)  # killed: its word is there, and does not change
+    assert len(notes) == 1
     beating()
     assert in_use(on_a_drive)
 

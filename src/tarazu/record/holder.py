@@ -82,24 +82,12 @@ class Holder:
     def _take(self, note: Callable[[str], None]) -> None:
         before = _read(self._folder)
         if before is not None and before.machine != self._mine.machine:
-            note(
-                f"Another machine had this folder: looking for {WATCH:.0f} s whether it is still "
-                "at work."
-            )
-            self._watch(before)
+            note(_looking(WATCH))
+            if _beats(self._folder, before, WATCH):
+                raise _in_use(self._folder)
         self._write()
         time.sleep(SETTLE)
         self.check()
-
-    def _watch(self, before: _Held) -> None:
-        """Return when a count has not changed for long, or its file is gone."""
-        until, missing = time.monotonic() + WATCH, 0
-        while time.monotonic() < until and missing < _GONE:
-            time.sleep(min(1.0, WATCH / 10))
-            now = _read(self._folder)
-            missing = missing + 1 if now is None else 0
-            if now is not None and now != before:
-                raise _in_use(self._folder)
 
     def _write(self) -> None:
         text = json.dumps(asdict(self._mine)) + "\n"
@@ -146,21 +134,35 @@ def held(folder: Path, note: Callable[[str], None]) -> Iterator[Holder]:
         holder._let_go()
 
 
-def at_work_elsewhere(folder: Path) -> bool:
+def at_work_elsewhere(folder: Path, note: Callable[[str], None]) -> bool:
     """Tell whether a study on another machine has a folder; nothing is written.
 
     It takes `LOOK` seconds at most, and none where no other machine left its word.
 
     Args:
         folder: The output folder.
+        note: Hears that another machine is looked for.
     """
     before = _read(folder)
     if before is None or before.machine == _machine():
         return False
-    until = time.monotonic() + LOOK
-    while time.monotonic() < until:
-        time.sleep(min(1.0, LOOK / 10))
+    note(_looking(LOOK))
+    return _beats(folder, before, LOOK)
+
+
+def _looking(seconds: float) -> str:
+    return (
+        f"Another machine had this folder: looking for {seconds:.0f} s whether it is still at work."
+    )
+
+
+def _beats(folder: Path, before: _Held, seconds: float) -> bool:
+    """Tell whether a count changes; it does not once its file is gone for good."""
+    until, missing = time.monotonic() + seconds, 0
+    while time.monotonic() < until and missing < _GONE:
+        time.sleep(min(1.0, seconds / 10))
         now = _read(folder)
+        missing = missing + 1 if now is None else 0
         if now is not None and now != before:
             return True
     return False

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -145,13 +145,17 @@ def read_running(folder: Path) -> Running | None:
         return None
 
 
-def in_use(folder: Path) -> bool:
+def in_use(folder: Path, note: Callable[[str], None] = lambda message: None) -> bool:
     """Tell whether a process has an output folder, here or on another machine.
 
-    Nothing is written. Where another machine left its word, it takes some seconds
+    Nothing is written. Where another machine left its word, it takes half a minute at most
     (`tarazu.record.holder`).
+
+    Args:
+        folder: The output folder.
+        note: Hears that another machine is looked for.
     """
-    return _locked(folder) or at_work_elsewhere(folder)
+    return _locked(folder) or at_work_elsewhere(folder, note)
 
 
 def _locked(folder: Path) -> bool:
