@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -331,6 +332,32 @@ def test_what_is_neither_file_nor_module_is_told(
         tarazu.methods(plugins="mine.py")
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="homes of users are told otherwise")
+def test_a_file_that_cannot_be_looked_at_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    with pytest.raises(BadInput, match=r"must be a file that can be read.*home"):
+        tarazu.methods(plugins=["~no-such-user-here/x.py"])
+    file = written(tmp_path, "chance.py", CHANCE)
+    for name in ("is_file", "read_bytes"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, name, refused)
+            with pytest.raises(BadInput, match=r"must be a file that can be read.*Permission"):
+                tarazu.methods(plugins=[file])
+
+
+def test_one_that_is_named_twice_is_taken_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = written(tmp_path, "chance.py", CHANCE)
+    with catalog.using([file, "chance.py", str(file)]):
+        assert [one.name for one in catalog.plugins_in_use()] == ["chance.py"]
+
+
 def test_names_clash_with_those_of_other_plug_ins(tmp_path: Path) -> None:
     one, other = written(tmp_path, "one.py", CHANCE), written(tmp_path, "other.py", CHANCE)
     with pytest.raises(BadInput, match=rf"--plugin {other}: .*method.*taken.*--plugin {one}"):
@@ -390,6 +417,71 @@ def test_the_hash_of_a_module_is_of_its_whole_package(package: Path) -> None:
     plugins.load_plugin(after)
     (package / "shared.py").write_text("SHARE = 3\n")  # this process has the code from before
     with pytest.raises(BadInput, match=r"what Python has imported.*Start Python again"):
+        tarazu.methods(plugins=["mylab.chance"])
+
+
+def test_a_package_without_init_is_refused(package: Path) -> None:
+    """Its siblings would be imported and not be part of the hash."""
+    (package / "__init__.py").unlink()
+    with pytest.raises(BadInput, match=r"must be in a package with __init__\.py.*Put an empty one"):
+        tarazu.methods(plugins=["mylab.chance"])
+    inner = package / "inner"
+    inner.mkdir()
+    written(inner, "__init__.py", "")
+    written(inner, "chance.py", CHANCE)
+    with pytest.raises(BadInput, match=r"must be in a package with __init__\.py"):
+        tarazu.methods(plugins=["mylab.inner.chance"])
+    with pytest.raises(BadInput, match=r"must be in a package with __init__\.py"):
+        tarazu.methods(plugins=["mylab.inner"])
+
+
+@pytest.mark.parametrize("edited", ["chance.py", "shared.py"])
+def test_a_module_that_something_else_imported_is_not_taken_for_its_file(
+    package: Path, edited: str
+) -> None:
+    for file in package.iterdir():
+        os.utime(file, (1e9, 1e9))
+    importlib.import_module("mylab.chance")
+    written(package, edited, (package / edited).read_text() + "\n")
+    with pytest.raises(BadInput, match=rf"{edited}, which may have changed since.*Start Python again"):
+        tarazu.methods(plugins=["mylab.chance"])
+
+
+def test_a_module_that_is_older_than_the_process_is_taken(package: Path) -> None:
+    for file in package.iterdir():
+        os.utime(file, (1e9, 1e9))
+    importlib.import_module("mylab.chance")
+    assert "chance" in tarazu.methods(plugins=["mylab.chance"])
+    written(package, "shared.py", "SHARE = 3\n")
+    with pytest.raises(BadInput, match="Start Python again"):
+        tarazu.methods(plugins=["mylab.chance"])
+
+
+def test_another_module_of_an_edited_package_is_refused(package: Path) -> None:
+    written(package, "other.py", "from mylab.shared import SHARE\n" + TASK)
+    assert "chance" in tarazu.methods(plugins=["mylab.chance"])
+    written(package, "shared.py", "SHARE = 2\n")
+    with pytest.raises(BadInput, match=r"shared\.py, which may have changed since.*Start Python again"):
+        tarazu.tasks(plugins=["mylab.other"])
+    (package / "shared.py").unlink()
+    with pytest.raises(BadInput, match="Start Python again"):
+        tarazu.tasks(plugins=["mylab.other"])
+
+
+def test_a_module_that_is_mended_loads(package: Path) -> None:
+    good = (package / "chance.py").read_text()
+    written(package, "chance.py", good + "1 / 0\n")
+    with pytest.raises(BadInput, match="must load without an error"):
+        tarazu.methods(plugins=["mylab.chance"])
+    written(package, "chance.py", good)
+    assert "chance" in tarazu.methods(plugins=["mylab.chance"])
+
+
+def test_a_module_that_is_edited_while_it_is_imported_is_refused(package: Path) -> None:
+    text = (package / "chance.py").read_text()
+    text += "from pathlib import Path\nPath(__file__).with_name('new.py').touch()\n"
+    written(package, "chance.py", text)
+    with pytest.raises(BadInput, match="must stay what it was when the study began"):
         tarazu.methods(plugins=["mylab.chance"])
 
 
