@@ -19,14 +19,16 @@ import pytest
 from typer.testing import CliRunner
 
 import tarazu
-from tarazu import catalog, plugins, runner
+from tarazu import catalog, plugins, runner, sentinel
 from tarazu.archive import bundle
 from tarazu.cli import app
 from tarazu.errors import BadInput
+from tarazu.opening import watch_inputs
 from tarazu.overview import status
 from tarazu.record.key import content_key, sha256_file
 from tarazu.record.spec import RunSpec
 from tarazu.record.store import Store
+from tarazu.record.watched import changed_files, known_plugins
 from tarazu.report.api import read_results, report_html
 from tarazu.report.notes import footnotes
 from tarazu.sentinel import verify
@@ -443,7 +445,9 @@ def test_a_module_that_something_else_imported_is_not_taken_for_its_file(
         os.utime(file, (1e9, 1e9))
     importlib.import_module("mylab.chance")
     written(package, edited, (package / edited).read_text() + "\n")
-    with pytest.raises(BadInput, match=rf"{edited}, which may have changed since.*Start Python again"):
+    with pytest.raises(
+        BadInput, match=rf"{edited}, which may have changed since.*Start Python again"
+    ):
         tarazu.methods(plugins=["mylab.chance"])
 
 
@@ -461,7 +465,9 @@ def test_another_module_of_an_edited_package_is_refused(package: Path) -> None:
     written(package, "other.py", "from mylab.shared import SHARE\n" + TASK)
     assert "chance" in tarazu.methods(plugins=["mylab.chance"])
     written(package, "shared.py", "SHARE = 2\n")
-    with pytest.raises(BadInput, match=r"shared\.py, which may have changed since.*Start Python again"):
+    with pytest.raises(
+        BadInput, match=r"shared\.py, which may have changed since.*Start Python again"
+    ):
         tarazu.tasks(plugins=["mylab.other"])
     (package / "shared.py").unlink()
     with pytest.raises(BadInput, match="Start Python again"):
@@ -546,8 +552,50 @@ def test_a_changed_plug_in_makes_its_runs_stale_and_no_others(place: Place) -> N
 
 
 def test_a_part_of_a_study_leaves_runs_of_a_changed_plug_in_stale(place: Place) -> None:
+    study = place.folder / "study.yaml"
+    study.write_text(study.read_text().replace("  chance:", "  tfidf: {}\n  chance:"))
+    place.run(place.chance)
     place.chance.write_text(CHANCE + "\n", encoding="utf-8")
     place.run(place.chance, only=["majority"])
+    found = {run.entry: run.state for run in status(place.out).runs}
+    assert found == {"majority": "done", "tfidf": "done", "chance": "stale"}
+
+
+def test_a_part_of_a_study_keeps_the_plan_where_a_plug_in_only_moved(place: Place) -> None:
+    (place.folder / "far").mkdir()
+    moved = place.chance.rename(place.folder / "far" / "chance.py")
+    place.run(moved, only=["majority"])
+    assert {run.state for run in status(place.out).runs} == {"done"}
+
+
+def test_a_part_of_a_study_leaves_all_runs_of_a_changed_task_stale(
+    tmp_path: Path, in_this_process: None
+) -> None:
+    place = laid_out(tmp_path / "work", task="own-nli")
+    pairs = written(place.folder, "pairs.py", TASK)
+    place.run(place.chance, pairs)
+    written(place.folder, "pairs.py", TASK + "\n")
+    place.run(place.chance, pairs, only=["majority"])
+    states = {(run.entry, run.state) for run in status(place.out).runs}
+    assert ("chance", "stale") in states
+    assert ("chance", "done") not in states
+
+
+def test_status_looks_at_all_files_of_a_package(place: Place, package: Path) -> None:
+    place.run("mylab.chance")
+    assert {run.state for run in status(place.out).runs if run.entry == "majority"} == {"done"}
+    written(package, "shared.py", "SHARE = 2\n")
+    found = [run for run in status(place.out).runs if run.entry == "chance"]
+    assert {run.state for run in found} == {"stale"}
+    assert found[0].why == "shared.py changed since"
+
+
+def test_an_edit_between_naming_and_noting_is_seen(place: Place) -> None:
+    with catalog.using([place.chance]):
+        study = load_study(place.folder / "study.yaml")
+        text = CHANCE.replace("equal", "EQUAL")  # as long as before
+        place.chance.write_text(text, encoding="utf-8")
+        watch_inputs(Store(place.out), study, {}, catalog.plugins_in_use())
     found = {run.entry: run.state for run in status(place.out).runs}
     assert found == {"majority": "done", "chance": "stale"}
 
@@ -578,6 +626,52 @@ def test_status_says_how_to_name_it_and_that_it_is_gone(place: Place) -> None:
     assert f"loads only when it is named. Add --plugin {place.chance}." in said
     place.chance.unlink()
     assert "The plug-in 'chance.py' is missing" in " ".join(status(place.out).notes)
+
+
+@pytest.mark.parametrize(
+    "name", ["x; rm -rf ~", "a b", "$(id)", "../x.py", "-x.py", "\x1b[2J.py", ""]
+)
+def test_what_cannot_name_a_plug_in_is_never_a_command(place: Place, name: str) -> None:
+    """The output folder may be somebody else's."""
+    file = place.out / ".inputs.json"
+    noted = json.loads(file.read_text())
+    file.write_text(json.dumps([{**noted[0], "what": f"plugin {name}"}]))
+    assert known_plugins(place.out) == {}
+    record = place.record("chance")
+    spec = record.spec.model_copy(update={"plugins": {name: "0" * 64}})
+    with pytest.raises(BadInput) as error:
+        sentinel._check_plugins(record.model_copy(update={"spec": spec}))
+    (problem,) = error.value.problems
+    assert problem.remedy == ""
+
+
+def test_the_names_of_plug_ins_are_quoted_for_a_shell(place: Place) -> None:
+    name = "my $(id).py"
+    file = place.out / ".inputs.json"
+    noted = json.loads(file.read_text())
+    file.write_text(json.dumps([{**noted[0], "what": f"plugin {name}", "path": f"../{name}"}]))
+    assert known_plugins(place.out) == {name: f"Add --plugin '{place.folder / name}'."}
+    record = place.record("chance")
+    spec = record.spec.model_copy(update={"plugins": {name: "0" * 64}})
+    with pytest.raises(BadInput, match=re.escape(f"--plugin '{name}', with its folder.")):
+        sentinel._check_plugins(record.model_copy(update={"spec": spec}))
+
+
+@pytest.mark.parametrize("key", ["path", "what", "bytes", "changed", "sha256"])
+@pytest.mark.parametrize("value", [None, [], {}, 0.5, True])
+def test_notes_of_the_wrong_kind_are_no_notes(place: Place, key: str, value: object) -> None:
+    file = place.out / ".inputs.json"
+    noted = json.loads(file.read_text())
+    file.write_text(json.dumps([{**one, key: value} for one in noted]))
+    assert known_plugins(place.out) == {}
+    assert changed_files(place.out) == []
+
+
+def test_a_path_that_cannot_be_one_is_a_file_that_is_gone(place: Place) -> None:
+    file = place.out / ".inputs.json"
+    noted = json.loads(file.read_text())
+    file.write_text(json.dumps([{**noted[0], "path": "a\0b"}]))
+    assert len(changed_files(place.out)) == 1
 
 
 def test_verify_wants_the_same_plug_in(place: Place) -> None:

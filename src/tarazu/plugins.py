@@ -150,7 +150,11 @@ def _find_module(name: str) -> Plugin:
         remedy = remedy or "Install what holds it, or name a file."
         raise bad(option, "must be a module that Python can import", "no such module", remedy)
     with _readable(option):
-        if spec.origin is None or not spec.origin.endswith(".py") or not Path(spec.origin).is_file():
+        if (
+            spec.origin is None
+            or not spec.origin.endswith(".py")
+            or not Path(spec.origin).is_file()
+        ):
             raise bad(option, "must be a module that is a Python file", spec.origin or "no file")
         place = Path(spec.origin).resolve()
         folder, files = _module_files(name, place)
