@@ -692,6 +692,21 @@ def test_a_bundle_holds_the_plug_in_that_made_it(place: Place) -> None:
         assert "code/plugins/chance.py" not in archive.namelist()
 
 
+def test_a_bundle_says_which_plug_ins_it_does_not_hold(place: Place, package: Path) -> None:
+    with zipfile.ZipFile(bundle(place.out)) as archive:
+        assert "not in this archive" not in archive.read("README.md").decode()
+    (place.out / "plugins" / "chance.py").unlink()  # as one with a token
+    with zipfile.ZipFile(bundle(place.out)) as archive:
+        said = archive.read("README.md").decode()
+    assert "`tarazu run study.json --plugin chance.py`" in said
+    assert f"not in this archive:\n\n- chance.py, SHA-256 {sha256_file(place.chance)}\n" in said
+    place.run("mylab.chance")
+    with zipfile.ZipFile(bundle(place.out)) as archive:
+        said = archive.read("README.md").decode()
+    assert "--plugin mylab.chance" in said
+    assert f"- mylab.chance, SHA-256 {plugins.find_plugin('mylab.chance').sha256}\n" in said
+
+
 def test_a_plug_in_that_holds_a_secret_is_not_kept(place: Place) -> None:
     place.chance.write_text(f"TOKEN = 'hf_{'aB3' * 12}'\n{CHANCE}", encoding="utf-8")
     shutil.rmtree(place.out / "plugins")
