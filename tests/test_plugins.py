@@ -703,7 +703,7 @@ def test_a_bundle_says_which_plug_ins_it_does_not_hold(place: Place, package: Pa
     place.run("mylab.chance")
     with zipfile.ZipFile(bundle(place.out)) as archive:
         said = archive.read("README.md").decode()
-    assert "--plugin mylab.chance" in said
+    assert "`tarazu run study.json --plugin mylab.chance`" in said
     assert f"- mylab.chance, SHA-256 {plugins.find_plugin('mylab.chance').sha256}\n" in said
 
 

@@ -13,7 +13,7 @@ import os
 import shlex
 import uuid
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path, PurePath
 from typing import Any
@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import tarazu
+from tarazu.comparison.entries import every_size
 from tarazu.errors import bad
 from tarazu.record.disk import sync, told_plainly
 from tarazu.record.key import sha256_file, sha256_text
@@ -127,7 +128,7 @@ def _files(results: Results, *, weights: bool) -> Iterator[tuple[str, bytes]]:
 
 def _plugins(results: Results) -> Iterator[tuple[str, bytes]]:
     """Yield the plug-ins that made the results, where the folder still holds what made them."""
-    for name, sha in _made(results):
+    for name, sha in _made(results.records):
         file = results.store.folder / PLUGINS / name
         if PurePath(name).name == name and file.is_file() and sha256_file(file) == sha:
             yield (
@@ -136,22 +137,25 @@ def _plugins(results: Results) -> Iterator[tuple[str, bytes]]:
             )
 
 
-def _made(results: Results) -> list[tuple[str, str]]:
-    """Return names and hashes of the plug-ins that made the results."""
-    found = {pair for record in results.records for pair in record.spec.plugins.items()}
+def _made(records: Iterable[RunRecord]) -> list[tuple[str, str]]:
+    """Return names and hashes of the plug-ins that made some runs."""
+    found = {pair for record in records for pair in record.spec.plugins.items()}
     return sorted(pair for pair in found if names_plugin(pair[0]))
 
 
 def _named(results: Results, packed: Mapping[str, bytes]) -> list[str]:
     """Return how a command names the plug-ins: where they are packed, or by their names."""
-    names = dict.fromkeys(name for name, _ in _made(results))
+    # Those of earlier runs may define the same methods.
+    names = dict.fromkeys(name for name, _ in _made(every_size(results.records)))
     return [f"{_PACKED}/{name}" if f"{_PACKED}/{name}" in packed else name for name in names]
 
 
 def _absent(results: Results, packed: Mapping[str, bytes]) -> str:
     """Say which plug-ins are not in the archive: modules, files that changed or hold a token."""
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in packed.items()}
-    absent = [pair for pair in _made(results) if hashes.get(f"{_PACKED}/{pair[0]}") != pair[1]]
+    absent = [
+        pair for pair in _made(results.records) if hashes.get(f"{_PACKED}/{pair[0]}") != pair[1]
+    ]
     if not absent:
         return ""
     told = "".join(f"- {shlex.quote(name)}, SHA-256 {sha}\n" for name, sha in absent)

@@ -225,7 +225,8 @@ def _check_imported(plugin: Plugin) -> None:
 
 def _began() -> float:
     """Return when this process began, in seconds since 1970."""
-    return psutil.Process().create_time()
+    began: float = psutil.Process().create_time()
+    return began
 
 
 def _executed(plugin: Plugin, source: bytes) -> ModuleType:
