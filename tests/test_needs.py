@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tarazu.models.learner import Learner
 from tarazu.models.load import load_learner
 from tarazu.models.precision import Precision
 from tarazu.needs import Needs, needed
+from tarazu.plugins import find_plugin
 from tarazu.record.record import Setting
 from tarazu.record.spec import DataSpec, ModelSpec, RunSpec
 from tarazu.splits import Splits
@@ -120,6 +122,23 @@ def test_on_a_cpu_weights_are_read_in_fp32(make: Make, tiny: Callable[[TinyKind]
     assert needs(request, "evaluate") == Needs(size(learner.parameters()))
     card = make("zero-shot", request.info, "bfloat16", device="cuda")
     assert needs(card, "load") == needs(card, "evaluate") == needs(request, "evaluate")
+
+
+def test_a_method_and_a_task_of_a_plug_in(
+    make: Make, tmp_path: Path, tiny: Callable[[TinyKind], Path]
+) -> None:
+    """They are not in use where it is asked, as in the process that asks in earnest."""
+    own = tmp_path / "own.py"
+    own.write_text(
+        "import dataclasses\n"
+        "from tarazu import catalog\n"
+        "METHOD = dataclasses.replace(catalog.find_method('lora'), name='own-lora')\n"
+        "TASK = dataclasses.replace(catalog.find_task('multinli'), name='own-nli')\n"
+    )
+    request = make("lora", tiny_info(tiny("bert")))
+    spec = request.spec.model_copy(update={"method": "own-lora", "task": "own-nli"})
+    named = replace(request, spec=spec, plugins=(find_plugin(own),))
+    assert needs(named, "train") == needs(request, "train")
 
 
 def packed(learner: Learner) -> tuple[int, list[Tensor]]:

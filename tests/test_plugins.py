@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -18,14 +19,16 @@ import pytest
 from typer.testing import CliRunner
 
 import tarazu
-from tarazu import catalog, plugins, runner
+from tarazu import catalog, plugins, runner, sentinel
 from tarazu.archive import bundle
 from tarazu.cli import app
 from tarazu.errors import BadInput
+from tarazu.opening import watch_inputs
 from tarazu.overview import status
 from tarazu.record.key import content_key, sha256_file
 from tarazu.record.spec import RunSpec
 from tarazu.record.store import Store
+from tarazu.record.watched import changed_files, known_plugins
 from tarazu.report.api import read_results, report_html
 from tarazu.report.notes import footnotes
 from tarazu.sentinel import verify
@@ -331,6 +334,32 @@ def test_what_is_neither_file_nor_module_is_told(
         tarazu.methods(plugins="mine.py")
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="homes of users are told otherwise")
+def test_a_file_that_cannot_be_looked_at_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    with pytest.raises(BadInput, match=r"must be a file that can be read.*home"):
+        tarazu.methods(plugins=["~no-such-user-here/x.py"])
+    file = written(tmp_path, "chance.py", CHANCE)
+    for name in ("is_file", "read_bytes"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, name, refused)
+            with pytest.raises(BadInput, match=r"must be a file that can be read.*Permission"):
+                tarazu.methods(plugins=[file])
+
+
+def test_one_that_is_named_twice_is_taken_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = written(tmp_path, "chance.py", CHANCE)
+    with catalog.using([file, "chance.py", str(file)]):
+        assert [one.name for one in catalog.plugins_in_use()] == ["chance.py"]
+
+
 def test_names_clash_with_those_of_other_plug_ins(tmp_path: Path) -> None:
     one, other = written(tmp_path, "one.py", CHANCE), written(tmp_path, "other.py", CHANCE)
     with pytest.raises(BadInput, match=rf"--plugin {other}: .*method.*taken.*--plugin {one}"):
@@ -390,6 +419,75 @@ def test_the_hash_of_a_module_is_of_its_whole_package(package: Path) -> None:
     plugins.load_plugin(after)
     (package / "shared.py").write_text("SHARE = 3\n")  # this process has the code from before
     with pytest.raises(BadInput, match=r"what Python has imported.*Start Python again"):
+        tarazu.methods(plugins=["mylab.chance"])
+
+
+def test_a_package_without_init_is_refused(package: Path) -> None:
+    """Its siblings would be imported and not be part of the hash."""
+    (package / "__init__.py").unlink()
+    with pytest.raises(BadInput, match=r"must be in a package with __init__\.py.*Put an empty one"):
+        tarazu.methods(plugins=["mylab.chance"])
+    inner = package / "inner"
+    inner.mkdir()
+    written(inner, "__init__.py", "")
+    written(inner, "chance.py", CHANCE)
+    with pytest.raises(BadInput, match=r"must be in a package with __init__\.py"):
+        tarazu.methods(plugins=["mylab.inner.chance"])
+    with pytest.raises(BadInput, match=r"must be in a package with __init__\.py"):
+        tarazu.methods(plugins=["mylab.inner"])
+
+
+@pytest.mark.parametrize("edited", ["chance.py", "shared.py"])
+def test_a_module_that_something_else_imported_is_not_taken_for_its_file(
+    package: Path, edited: str
+) -> None:
+    for file in package.iterdir():
+        os.utime(file, (1e9, 1e9))
+    importlib.import_module("mylab.chance")
+    written(package, edited, (package / edited).read_text() + "\n")
+    with pytest.raises(
+        BadInput, match=rf"{edited}, which may have changed since.*Start Python again"
+    ):
+        tarazu.methods(plugins=["mylab.chance"])
+
+
+def test_a_module_that_is_older_than_the_process_is_taken(package: Path) -> None:
+    for file in package.iterdir():
+        os.utime(file, (1e9, 1e9))
+    importlib.import_module("mylab.chance")
+    assert "chance" in tarazu.methods(plugins=["mylab.chance"])
+    written(package, "shared.py", "SHARE = 3\n")
+    with pytest.raises(BadInput, match="Start Python again"):
+        tarazu.methods(plugins=["mylab.chance"])
+
+
+def test_another_module_of_an_edited_package_is_refused(package: Path) -> None:
+    written(package, "other.py", "from mylab.shared import SHARE\n" + TASK)
+    assert "chance" in tarazu.methods(plugins=["mylab.chance"])
+    written(package, "shared.py", "SHARE = 2\n")
+    with pytest.raises(
+        BadInput, match=r"shared\.py, which may have changed since.*Start Python again"
+    ):
+        tarazu.tasks(plugins=["mylab.other"])
+    (package / "shared.py").unlink()
+    with pytest.raises(BadInput, match="Start Python again"):
+        tarazu.tasks(plugins=["mylab.other"])
+
+
+def test_a_module_that_is_mended_loads(package: Path) -> None:
+    good = (package / "chance.py").read_text()
+    written(package, "chance.py", good + "1 / 0\n")
+    with pytest.raises(BadInput, match="must load without an error"):
+        tarazu.methods(plugins=["mylab.chance"])
+    written(package, "chance.py", good)
+    assert "chance" in tarazu.methods(plugins=["mylab.chance"])
+
+
+def test_a_module_that_is_edited_while_it_is_imported_is_refused(package: Path) -> None:
+    text = (package / "chance.py").read_text()
+    text += "from pathlib import Path\nPath(__file__).with_name('new.py').touch()\n"
+    written(package, "chance.py", text)
+    with pytest.raises(BadInput, match="must stay what it was when the study began"):
         tarazu.methods(plugins=["mylab.chance"])
 
 
@@ -454,8 +552,50 @@ def test_a_changed_plug_in_makes_its_runs_stale_and_no_others(place: Place) -> N
 
 
 def test_a_part_of_a_study_leaves_runs_of_a_changed_plug_in_stale(place: Place) -> None:
+    study = place.folder / "study.yaml"
+    study.write_text(study.read_text().replace("  chance:", "  tfidf: {}\n  chance:"))
+    place.run(place.chance)
     place.chance.write_text(CHANCE + "\n", encoding="utf-8")
     place.run(place.chance, only=["majority"])
+    found = {run.entry: run.state for run in status(place.out).runs}
+    assert found == {"majority": "done", "tfidf": "done", "chance": "stale"}
+
+
+def test_a_part_of_a_study_keeps_the_plan_where_a_plug_in_only_moved(place: Place) -> None:
+    (place.folder / "far").mkdir()
+    moved = place.chance.rename(place.folder / "far" / "chance.py")
+    place.run(moved, only=["majority"])
+    assert {run.state for run in status(place.out).runs} == {"done"}
+
+
+def test_a_part_of_a_study_leaves_all_runs_of_a_changed_task_stale(
+    tmp_path: Path, in_this_process: None
+) -> None:
+    place = laid_out(tmp_path / "work", task="own-nli")
+    pairs = written(place.folder, "pairs.py", TASK)
+    place.run(place.chance, pairs)
+    written(place.folder, "pairs.py", TASK + "\n")
+    place.run(place.chance, pairs, only=["majority"])
+    states = {(run.entry, run.state) for run in status(place.out).runs}
+    assert ("chance", "stale") in states
+    assert ("chance", "done") not in states
+
+
+def test_status_looks_at_all_files_of_a_package(place: Place, package: Path) -> None:
+    place.run("mylab.chance")
+    assert {run.state for run in status(place.out).runs if run.entry == "majority"} == {"done"}
+    written(package, "shared.py", "SHARE = 2\n")
+    found = [run for run in status(place.out).runs if run.entry == "chance"]
+    assert {run.state for run in found} == {"stale"}
+    assert found[0].why == "shared.py changed since"
+
+
+def test_an_edit_between_naming_and_noting_is_seen(place: Place) -> None:
+    with catalog.using([place.chance]):
+        study = load_study(place.folder / "study.yaml")
+        text = CHANCE.replace("equal", "EQUAL")  # as long as before
+        place.chance.write_text(text, encoding="utf-8")
+        watch_inputs(Store(place.out), study, {}, catalog.plugins_in_use())
     found = {run.entry: run.state for run in status(place.out).runs}
     assert found == {"majority": "done", "chance": "stale"}
 
@@ -488,6 +628,52 @@ def test_status_says_how_to_name_it_and_that_it_is_gone(place: Place) -> None:
     assert "The plug-in 'chance.py' is missing" in " ".join(status(place.out).notes)
 
 
+@pytest.mark.parametrize(
+    "name", ["x; rm -rf ~", "a b", "$(id)", "../x.py", "-x.py", "\x1b[2J.py", ""]
+)
+def test_what_cannot_name_a_plug_in_is_never_a_command(place: Place, name: str) -> None:
+    """The output folder may be somebody else's."""
+    file = place.out / ".inputs.json"
+    noted = json.loads(file.read_text())
+    file.write_text(json.dumps([{**noted[0], "what": f"plugin {name}"}]))
+    assert known_plugins(place.out) == {}
+    record = place.record("chance")
+    spec = record.spec.model_copy(update={"plugins": {name: "0" * 64}})
+    with pytest.raises(BadInput) as error:
+        sentinel._check_plugins(record.model_copy(update={"spec": spec}))
+    (problem,) = error.value.problems
+    assert problem.remedy == ""
+
+
+def test_the_names_of_plug_ins_are_quoted_for_a_shell(place: Place) -> None:
+    name = "my $(id).py"
+    file = place.out / ".inputs.json"
+    noted = json.loads(file.read_text())
+    file.write_text(json.dumps([{**noted[0], "what": f"plugin {name}", "path": f"../{name}"}]))
+    assert known_plugins(place.out) == {name: f"Add --plugin '{place.folder / name}'."}
+    record = place.record("chance")
+    spec = record.spec.model_copy(update={"plugins": {name: "0" * 64}})
+    with pytest.raises(BadInput, match=re.escape(f"--plugin '{name}', with its folder.")):
+        sentinel._check_plugins(record.model_copy(update={"spec": spec}))
+
+
+@pytest.mark.parametrize("key", ["path", "what", "bytes", "changed", "sha256"])
+@pytest.mark.parametrize("value", [None, [], {}, 0.5, True])
+def test_notes_of_the_wrong_kind_are_no_notes(place: Place, key: str, value: object) -> None:
+    file = place.out / ".inputs.json"
+    noted = json.loads(file.read_text())
+    file.write_text(json.dumps([{**one, key: value} for one in noted]))
+    assert known_plugins(place.out) == {}
+    assert changed_files(place.out) == []
+
+
+def test_a_path_that_cannot_be_one_is_a_file_that_is_gone(place: Place) -> None:
+    file = place.out / ".inputs.json"
+    noted = json.loads(file.read_text())
+    file.write_text(json.dumps([{**noted[0], "path": "a\0b"}]))
+    assert len(changed_files(place.out)) == 1
+
+
 def test_verify_wants_the_same_plug_in(place: Place) -> None:
     assert verify(place.out, entry="chance", plugins=[place.chance]).verdict == "bit-equal"
     with pytest.raises(BadInput, match=r"no 'chance\.py'. Name it: --plugin chance\.py"):
@@ -504,6 +690,21 @@ def test_a_bundle_holds_the_plug_in_that_made_it(place: Place) -> None:
     (place.out / "plugins" / "chance.py").write_text("other")
     with zipfile.ZipFile(bundle(place.out)) as archive:
         assert "code/plugins/chance.py" not in archive.namelist()
+
+
+def test_a_bundle_says_which_plug_ins_it_does_not_hold(place: Place, package: Path) -> None:
+    with zipfile.ZipFile(bundle(place.out)) as archive:
+        assert "not in this archive" not in archive.read("README.md").decode()
+    (place.out / "plugins" / "chance.py").unlink()  # as one with a token
+    with zipfile.ZipFile(bundle(place.out)) as archive:
+        said = archive.read("README.md").decode()
+    assert "`tarazu run study.json --plugin chance.py`" in said
+    assert f"not in this archive:\n\n- chance.py, SHA-256 {sha256_file(place.chance)}\n" in said
+    place.run("mylab.chance")
+    with zipfile.ZipFile(bundle(place.out)) as archive:
+        said = archive.read("README.md").decode()
+    assert "`tarazu run study.json --plugin mylab.chance`" in said
+    assert f"- mylab.chance, SHA-256 {plugins.find_plugin('mylab.chance').sha256}\n" in said
 
 
 def test_a_plug_in_that_holds_a_secret_is_not_kept(place: Place) -> None:

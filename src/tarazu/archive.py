@@ -6,13 +6,14 @@ belongs to this machine stay out, and equal studies give equal bytes.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import shlex
 import uuid
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path, PurePath
 from typing import Any
@@ -21,11 +22,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import tarazu
+from tarazu.comparison.entries import every_size
 from tarazu.errors import bad
 from tarazu.record.disk import sync, told_plainly
 from tarazu.record.key import sha256_file, sha256_text
 from tarazu.record.record import RunRecord
 from tarazu.record.store import PLUGINS
+from tarazu.record.watched import names_plugin
 from tarazu.report.api import (
     Results,
     read_results,
@@ -39,6 +42,7 @@ from tarazu.text import LANGUAGES
 # The earliest time that a zip archive can hold: the time of packing is nobody's business.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
+_PACKED = "code/plugins"
 _README = """# {study}
 
 A study made by tarazu {version}. What is in this archive:
@@ -52,7 +56,7 @@ A study made by tarazu {version}. What is in this archive:
 {plugins}{weights}
 To run it again: `pip install tarazu=={version}`, put the data where `study.json` names them (their
 SHA-256 stand in every record under `inputs`), and `tarazu run study.json{named}`.
-"""
+{absent}"""
 
 
 def bundle(folder: str | Path, *, out: str | Path | None = None, weights: bool = False) -> Path:
@@ -103,7 +107,8 @@ def _files(results: Results, *, weights: bool) -> Iterator[tuple[str, bytes]]:
         version=_version(),
         redacted=", without their text" if redacted else "",
         plugins="- `code/plugins/`: methods and tasks of the author's own\n" if plugins else "",
-        named="".join(f" --plugin {shlex.quote(place)}" for place in plugins),
+        named="".join(f" --plugin {shlex.quote(place)}" for place in _named(results, plugins)),
+        absent=_absent(results, plugins),
         weights="- `runs/*/artifacts/`: trained weights\n" if weights else "",
     )
     yield "README.md", readme.encode()
@@ -123,14 +128,38 @@ def _files(results: Results, *, weights: bool) -> Iterator[tuple[str, bytes]]:
 
 def _plugins(results: Results) -> Iterator[tuple[str, bytes]]:
     """Yield the plug-ins that made the results, where the folder still holds what made them."""
-    made = {pair for record in results.records for pair in record.spec.plugins.items()}
-    for name, sha in sorted(made):
+    for name, sha in _made(results.records):
         file = results.store.folder / PLUGINS / name
         if PurePath(name).name == name and file.is_file() and sha256_file(file) == sha:
             yield (
-                f"code/plugins/{name}",
+                f"{_PACKED}/{name}",
                 _own_file(results.store.folder, f"{PLUGINS}/{name}").read_bytes(),
             )
+
+
+def _made(records: Iterable[RunRecord]) -> list[tuple[str, str]]:
+    """Return names and hashes of the plug-ins that made some runs."""
+    found = {pair for record in records for pair in record.spec.plugins.items()}
+    return sorted(pair for pair in found if names_plugin(pair[0]))
+
+
+def _named(results: Results, packed: Mapping[str, bytes]) -> list[str]:
+    """Return how a command names the plug-ins: where they are packed, or by their names."""
+    # Those of earlier runs may define the same methods.
+    names = dict.fromkeys(name for name, _ in _made(every_size(results.records)))
+    return [f"{_PACKED}/{name}" if f"{_PACKED}/{name}" in packed else name for name in names]
+
+
+def _absent(results: Results, packed: Mapping[str, bytes]) -> str:
+    """Say which plug-ins are not in the archive: modules, files that changed or hold a token."""
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in packed.items()}
+    absent = [
+        pair for pair in _made(results.records) if hashes.get(f"{_PACKED}/{pair[0]}") != pair[1]
+    ]
+    if not absent:
+        return ""
+    told = "".join(f"- {shlex.quote(name)}, SHA-256 {sha}\n" for name, sha in absent)
+    return f"\nThese plug-ins made some of the runs and are not in this archive:\n\n{told}"
 
 
 def _run(

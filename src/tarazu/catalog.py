@@ -84,9 +84,13 @@ def using(plugins: Sequence[PluginName]) -> Iterator[None]:
     problems: list[Problem] = []
     for named in plugins:
         try:
-            found.append(find_plugin(named))
+            plugin = find_plugin(named)
         except BadInput as error:
             problems += error.problems
+            continue
+        same = [(one.name, one.place, one.sha256) for one in found]
+        if (plugin.name, plugin.place, plugin.sha256) not in same:  # else it is named twice
+            found.append(plugin)
     if problems:
         raise BadInput(*problems)
     with using_found(found):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from tarazu.catalog import using_found
 from tarazu.methods._explain_low_rank import NF4_BITS
 from tarazu.models.learner import Learner
 from tarazu.models.load import empty_learner
@@ -59,6 +60,12 @@ def needed(request: Request, phase: str, merged: bool, *, tell: Tell) -> Needs:
         merged: Whether a merged model is answering, which is never quantised.
         tell: Hears nothing: it takes a second.
     """
+    # As every part of a run, this is asked for in a process that has no plug-in in use.
+    with using_found(request.plugins):
+        return _needed(request, phase, merged=merged)
+
+
+def _needed(request: Request, phase: str, *, merged: bool) -> Needs:
     assert request.info is not None
     method, task = request.method, request.task
     reading = method.reading(request.info, task, request.knobs)

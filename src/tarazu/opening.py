@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tarazu.catalog import plugins_of
 from tarazu.errors import BadInput, Problem
 from tarazu.models.source import LocalModel
 from tarazu.plugins import Plugin
@@ -14,7 +15,14 @@ from tarazu.record.environment import changed, versions
 from tarazu.record.record import RunRecord
 from tarazu.record.spec import DataSpec
 from tarazu.record.store import Store
-from tarazu.record.watched import PLUGIN, changed_files, data_files, known_plugins, watch
+from tarazu.record.watched import (
+    PLUGIN,
+    changed_files,
+    data_files,
+    known_plugins,
+    plugin_files,
+    watch,
+)
 from tarazu.study_file import Entry, Study
 from tarazu.study_yaml import read_document
 
@@ -85,14 +93,30 @@ def untouched(store: Store, study: Study, entries: Sequence[Entry]) -> set[str]:
     asked = {entry.id for entry in entries}
     others = [entry for entry in study.entries if entry.id not in asked]
     changes = {file.what for file in changed_files(store.folder)}
-    if not others or any(what == "data" or what.startswith(PLUGIN) for what in changes):
+    if not others or "data" in changes:
         return set()
     try:
         before = store.read_study()
     except BadInput:
         return set()
     now = study.spec.model_dump(mode="json", by_alias=True)
-    return {entry.id for entry in others if _part_of(entry, before) == _part_of(entry, now)}
+    noted = plugin_files(store.folder)
+    return {
+        entry.id
+        for entry in others
+        if _part_of(entry, before) == _part_of(entry, now) and _same_plugins(entry, study, noted)
+    }
+
+
+def _same_plugins(
+    entry: Entry, study: Study, noted: Mapping[str, Collection[tuple[str, str]]]
+) -> bool:
+    """Say whether an entry's plug-ins hold what was noted of them, wherever their files lie now."""
+    task = study.spec.task if isinstance(study.spec.task, str) else ""
+    return all(
+        {(file.name, sha) for file, sha in one.files} == noted.get(one.name)
+        for one in plugins_of(entry.method.name, task)
+    )
 
 
 def _part_of(entry: Entry, study: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,11 +142,7 @@ def watch_inputs(
         plugins: The plug-ins in use.
     """
     others = {f"model {name}" for name in study.spec.models if name not in models}
-    named = [
-        # Of a package only the file itself can be looked at later; its hash is of all of them.
-        (f"{PLUGIN}{one.name}", one.place, one.sha256 if one.source is not None else None)
-        for one in plugins
-    ]
+    named = [(f"{PLUGIN}{one.name}", file, sha) for one in plugins for file, sha in one.files]
     watch(store.folder, [*_inputs(study, models), *named], keep=others)
 
 

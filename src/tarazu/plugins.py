@@ -14,10 +14,14 @@ import linecache
 import os
 import re
 import sys
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, TypeVar
+
+import psutil
 
 from tarazu.errors import BadInput, bad
 from tarazu.methods._method import Method
@@ -31,7 +35,9 @@ PluginName = str | os.PathLike[str]
 Value = TypeVar("Value", Method, Task)
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LONGEST = 300
-_imported: dict[str, str] = {}  # modules that were imported as plug-ins here, with their hashes
+_GONE = "gone"
+_imported: dict[str, str] = {}
+"""Modules of plug-ins' packages that Python holds, with the hashes of the files they came from."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Plugin:
         sha256: Of the file; for a module inside a package, of all Python files of that package.
         source: The file's bytes, so that every process runs the same code even when the file is
             edited meanwhile; None for a module, which is imported by its name.
+        files: The files that the hash is of, with the hash of each.
     """
 
     name: str
@@ -52,6 +59,7 @@ class Plugin:
     place: Path
     sha256: str
     source: bytes | None = None
+    files: tuple[tuple[Path, str], ...] = ()
 
     @property
     def option(self) -> str:
@@ -100,24 +108,34 @@ def load_plugin(plugin: Plugin) -> Loaded:
 
 
 def _find_file(text: str) -> Plugin:
-    place, option = Path(text).expanduser(), f"--plugin {text}"
-    if place.suffix != ".py":
-        raise bad(option, "must be a Python file, which ends in .py, or a module's name", text)
-    if not place.is_file():
-        found = "a folder" if place.is_dir() else "no such file"
-        raise bad(option, "must be a Python file that exists", found, "Check the path.")
-    try:
-        source = place.read_bytes()
-    except OSError as error:
-        raise bad(option, "must be a file that can be read", error.strerror or "") from None
+    option = f"--plugin {text}"
+    with _readable(option):
+        place = Path(text).expanduser()
+        if place.suffix != ".py":
+            raise bad(option, "must be a Python file, which ends in .py, or a module's name", text)
+        if not place.is_file():
+            found = "a folder" if place.is_dir() else "no such file"
+            raise bad(option, "must be a Python file that exists", found, "Check the path.")
+        source, file = place.read_bytes(), place.resolve()
     sha = hashlib.sha256(source).hexdigest()
-    return Plugin(place.name, text, place.resolve(), sha, source)
+    return Plugin(place.name, text, file, sha, source, ((file, sha),))
+
+
+@contextmanager
+def _readable(option: str) -> Iterator[None]:
+    """Tell what keeps a file from being read; `expanduser` knows no home of an unknown user."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise bad(option, "must be a file that can be read", said, "Check the path.") from None
 
 
 def _find_module(name: str) -> Plugin:
     option = f"--plugin {name}"
     if not all(part.isidentifier() for part in name.split(".")):
         raise bad(option, "must be a Python file, which ends in .py, or a module's name", name)
+    before = set(sys.modules)
     try:
         spec = importlib.util.find_spec(name)
     except KeyboardInterrupt:
@@ -131,24 +149,84 @@ def _find_module(name: str) -> Plugin:
         remedy = f"A file is named with its ending: --plugin {file}." if file.is_file() else ""
         remedy = remedy or "Install what holds it, or name a file."
         raise bad(option, "must be a module that Python can import", "no such module", remedy)
-    if spec.origin is None or not spec.origin.endswith(".py") or not Path(spec.origin).is_file():
-        raise bad(option, "must be a module that is a Python file", spec.origin or "no file")
-    place = Path(spec.origin).resolve()
-    return Plugin(name, name, place, _module_hash(place))
+    with _readable(option):
+        if (
+            spec.origin is None
+            or not spec.origin.endswith(".py")
+            or not Path(spec.origin).is_file()
+        ):
+            raise bad(option, "must be a module that is a Python file", spec.origin or "no file")
+        place = Path(spec.origin).resolve()
+        folder, files = _module_files(name, place)
+        plugin = Plugin(name, name, place, _module_hash(folder, files), files=files)
+        _note_imported(plugin, before)
+        _check_imported(plugin)
+    return plugin
 
 
-def _module_hash(file: Path) -> str:
-    """Return the hash of a module: with all of its package, which it may import from."""
-    package, folder = None, file.parent
+def _module_files(name: str, file: Path) -> tuple[Path, tuple[tuple[Path, str], ...]]:
+    """Return the files of a module, with all of its package, which it may import from.
+
+    Returns:
+        The folder that the names of the files begin at, and the files with their hashes.
+
+    Raises:
+        BadInput: Not all of its name's packages have an ``__init__.py``: which files belong to a
+            package without one cannot be told, since it may lie in many folders.
+    """
+    package, folder, depth = None, file.parent, 0
     while (folder / "__init__.py").is_file():
-        package, folder = folder, folder.parent
-    if package is None:
-        return sha256_file(file)
-    return sha256_rows(
-        [one.relative_to(folder).as_posix(), sha256_file(one)]
-        for one in sorted(package.rglob("*.py"))
-        if one.is_file()
-    )
+        package, folder, depth = folder, folder.parent, depth + 1
+    if depth < name.count(".") + (file.name == "__init__.py"):
+        where, remedy = folder / "__init__.py", "Put an empty one there, or name the file."
+        rule = "a module with a dot in its name must be in a package with __init__.py"
+        raise bad(f"--plugin {name}", rule, f"no {where}", remedy)
+    found = [file] if package is None else sorted(package.rglob("*.py"))
+    return folder, tuple((one, sha256_file(one)) for one in found if one.is_file())
+
+
+def _module_hash(folder: Path, files: Sequence[tuple[Path, str]]) -> str:
+    if len(files) == 1 and files[0][0].parent == folder:
+        return files[0][1]
+    return sha256_rows([one.relative_to(folder).as_posix(), sha] for one, sha in files)
+
+
+def _imported_files(plugin: Plugin) -> Iterator[tuple[str, Path, str]]:
+    """Yield the modules of a plug-in's package that Python holds: name, file and its hash now."""
+    files, root = dict(plugin.files), plugin.named.partition(".")[0]
+    for name, module in list(sys.modules.items()):
+        origin = getattr(module, "__file__", None)
+        if name.partition(".")[0] == root and origin and origin.endswith(".py"):
+            file = Path(origin).resolve()
+            yield name, file, files.get(file, _GONE)
+
+
+def _note_imported(plugin: Plugin, before: Collection[str]) -> None:
+    """Note which code the modules came from that Python did not hold before."""
+    for name, _, sha in _imported_files(plugin):
+        if name not in before:
+            _imported[name] = sha
+
+
+def _check_imported(plugin: Plugin) -> None:
+    """Refuse a plug-in if Python holds other code of its package than its files.
+
+    Nothing tells which code a module came from that something else imported; but a file that is
+    older than this process has not changed since.
+    """
+    for name, file, sha in _imported_files(plugin):
+        if name not in _imported and sha != _GONE and file.stat().st_mtime < _began():
+            _imported[name] = sha
+        if _imported.get(name) != sha:
+            rule = "the code must be what Python has imported"
+            value = f"{file.name}, which may have changed since"
+            raise bad(plugin.option, rule, value, "Start Python again.")
+
+
+def _began() -> float:
+    """Return when this process began, in seconds since 1970."""
+    began: float = psutil.Process().create_time()
+    return began
 
 
 def _executed(plugin: Plugin, source: bytes) -> ModuleType:
@@ -178,21 +256,27 @@ def _executed(plugin: Plugin, source: bytes) -> ModuleType:
 
 
 def _module(plugin: Plugin) -> ModuleType:
-    name = plugin.named
-    if _module_hash(plugin.place) != plugin.sha256:
+    name, before = plugin.named, set(sys.modules)
+    with _readable(plugin.option):
+        _check_unchanged(plugin)
+        _check_imported(plugin)
+        try:
+            module = importlib.import_module(name)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise _failed(plugin.option, error, plugin.place) from None
+        finally:
+            # What it imported stays, even where it fails itself and is mended and named again.
+            _note_imported(plugin, before)
+        _check_unchanged(plugin)  # it may have been edited just before it was imported
+    return module
+
+
+def _check_unchanged(plugin: Plugin) -> None:
+    if _module_hash(*_module_files(plugin.named, plugin.place)) != plugin.sha256:
         rule = "the code must stay what it was when the study began"
         raise bad(plugin.option, rule, "changed files", "Give the command again.")
-    if _imported.get(name, plugin.sha256) != plugin.sha256:
-        rule = "the code must be what Python has imported"
-        raise bad(plugin.option, rule, "files that changed since", "Start Python again.")
-    try:
-        module = importlib.import_module(name)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise _failed(plugin.option, error, plugin.place) from None
-    _imported[name] = plugin.sha256
-    return module
 
 
 def _failed(option: str, error: BaseException, place: Path | None = None) -> BadInput:

@@ -6,6 +6,7 @@ and changed its winner, when the same files ran on a newer stack. One run made a
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from tarazu.record.ledger import Ledger
 from tarazu.record.record import Artifact, RunRecord
 from tarazu.record.store import Store
 from tarazu.record.tables import predictions_table
+from tarazu.record.watched import names_plugin
 from tarazu.runner import Outcome, run
 from tarazu.splits import Splits, load_splits
 from tarazu.work import Request
@@ -125,7 +127,8 @@ def _check_plugins(record: RunRecord) -> None:
     given = {plugin.name: plugin.sha256 for plugin in plugins_in_use()}
     for name, sha in record.spec.plugins.items():
         if name not in given:
-            remedy = f"Name it: --plugin {name}, with its folder."
+            folder = ", with its folder" if name.endswith(".py") else ""
+            remedy = f"Name it: --plugin {shlex.quote(name)}{folder}." * names_plugin(name)
             rule = "the run came from a plug-in"
             problems.append(Problem("--plugin", rule, f"no '{name}'", remedy))
         elif given[name] != sha:

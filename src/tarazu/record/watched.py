@@ -9,11 +9,12 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 import shlex
 import uuid
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from tarazu.record.disk import write_synced
@@ -33,7 +34,8 @@ class Watched:
         what: ``study``, ``data``, or ``model`` or ``plugin`` and its name, such as
             ``model minilm``.
         bytes: Its size.
-        changed: When it was last written to, in nanoseconds.
+        changed: When it was last written to, in nanoseconds; -1 for a file of a plug-in, which is
+            always read again: it was hashed some time before it is noted.
         sha256: Of its content.
     """
 
@@ -42,6 +44,9 @@ class Watched:
     bytes: int
     changed: int
     sha256: str
+
+
+_FIELDS = fields(Watched)
 
 
 def data_files(source: str, base: Path) -> list[Path]:
@@ -79,7 +84,8 @@ def watch(
             if scrub(path) != path:
                 continue
             sha = sha or sha256_file(file)
-            found.append(asdict(Watched(path, what, state.st_size, state.st_mtime_ns, sha)))
+            changed = -1 if what.startswith(PLUGIN) else state.st_mtime_ns
+            found.append(asdict(Watched(path, what, state.st_size, changed, sha)))
     text = scrub(json.dumps(found, ensure_ascii=False, indent=1)) + "\n"
     with suppress(OSError):
         write_synced(folder / f".tmp-{uuid.uuid4().hex}", text, folder / FILE)
@@ -94,26 +100,53 @@ def changed_files(folder: Path) -> list[Watched]:
 
 
 def known_plugins(folder: Path) -> dict[str, str]:
-    """Return the plug-ins that a study had when it was last run: by name, how to name them."""
-    return {
-        name: f"Add --plugin {name if not name.endswith('.py') else _path(folder, one)}."
-        for one in _known(folder)
-        if one.what.startswith(PLUGIN)
-        for name in [one.what.removeprefix(PLUGIN)]
-    }
+    """Return the plug-ins that a study had when it was last run: by name, how to name them.
+
+    The folder may be somebody else's: what could not name a plug-in is left out.
+    """
+    found = {}
+    for one in _known(folder):
+        name = one.what.removeprefix(PLUGIN)
+        if one.what.startswith(PLUGIN) and names_plugin(name) and one.path.isprintable():
+            path = os.path.normpath(folder.resolve() / one.path)
+            found[name] = f"Add --plugin {shlex.quote(path if name.endswith('.py') else name)}."
+    return found
 
 
-def _path(folder: Path, one: Watched) -> str:
-    """Return the path of a file as a shell takes it."""
-    return shlex.quote(os.path.normpath(folder.resolve() / one.path))
+def names_plugin(name: str) -> bool:
+    """Say whether a record's name of a plug-in can be one: a file's without folder, or a module's.
+
+    Args:
+        name: From a record or a note, which somebody else may have written.
+    """
+    if name.endswith(".py"):
+        return name.isprintable() and not re.search(r"[/\\]|^-", name)
+    return all(part.isidentifier() for part in name.split("."))
+
+
+def plugin_files(folder: Path) -> dict[str, set[tuple[str, str]]]:
+    """Return the plug-ins that a study had when it was last run: names and hashes of their files.
+
+    Args:
+        folder: The output folder.
+    """
+    found: dict[str, set[tuple[str, str]]] = {}
+    for one in _known(folder):
+        if one.what.startswith(PLUGIN):
+            files = found.setdefault(one.what.removeprefix(PLUGIN), set())
+            files.add((Path(one.path).name, one.sha256))
+    return found
 
 
 def _known(folder: Path) -> list[Watched]:
     try:
         values = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        return [Watched(**value) for value in values]
-    except (OSError, ValueError, TypeError):
+        found = [Watched(**value) for value in values]
+    except (OSError, ValueError, TypeError, RecursionError):
         return []
+    kinds = {field.name: int if field.name in ("bytes", "changed") else str for field in _FIELDS}
+    right = all(type(value) is kinds[n] for one in found for n, value in asdict(one).items())
+    return found if right else []
 
 
 def _differs(file: Path, known: Watched) -> bool:
@@ -122,5 +155,5 @@ def _differs(file: Path, known: Watched) -> bool:
         if (state.st_size, state.st_mtime_ns) == (known.bytes, known.changed):
             return False
         return state.st_size != known.bytes or sha256_file(file) != known.sha256
-    except OSError:
+    except (OSError, ValueError):  # a path with a NUL is a ValueError
         return True
