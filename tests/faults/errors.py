@@ -76,6 +76,9 @@ DISPENSABLE = (
 )
 SYNCED = ("records", "data", "ledger")
 REMEDIES = ("again", "--out", "TARAZU_CACHE")
+TRACEBACK = "Traceback (most recent call last):"
+# Python prints one itself at its end, where it cannot remove the folder of its sockets.
+PYTHONS_OWN = "in _run_finalizers\n"
 WITHOUT_CHECKPOINTS = "training goes on without checkpoints"
 # A fork of a Python that is loaded already maps the plan itself.
 PROGRAM = """
@@ -282,7 +285,7 @@ def _raw(plan: Plan) -> memoryview:
 def complaints(ended: Ended, fault: Fault, out: Path) -> list[str]:
     """Return what is wrong with how a command ended that was refused something."""
     found = []
-    if "Traceback" in ended.said:
+    if any(PYTHONS_OWN not in one for one in ended.said.split(TRACEBACK)[1:]):
         found.append("a traceback")
     if ended.code == 0:
         mine = Path(ended.failed_at).is_relative_to(out)  # and not the user's ledger

@@ -158,6 +158,7 @@ class Told:
 
 
 WHOLE = {"runs/a/x": b"1", "runs/b/x": b"2"}
+PYTHONS = f'{errors.TRACEBACK}\n  File "util.py", line 300, in _run_finalizers\n    finalizer()\n'
 CLEAR = "{out}: must be writable, there is no space left. Free some and run again"
 
 
@@ -170,7 +171,9 @@ CLEAR = "{out}: must be writable, there is no space left. Free some and run agai
         (2, CLEAR, {"a"}, {}, WHOLE, ["runs/a/x differs"]),
         (2, CLEAR, {"a"}, {"runs/a/x": b"3"}, WHOLE, ["runs/a/x differs"]),
         (2, CLEAR, set(), {}, {"runs/a/x": b"1"}, ["then none: runs/b/x differs"]),
-        (2, "Traceback " + CLEAR, set(), {}, WHOLE, ["a traceback"]),
+        (2, errors.TRACEBACK + CLEAR, set(), {}, WHOLE, ["a traceback"]),
+        (2, CLEAR + PYTHONS, set(), {}, WHOLE, []),
+        (2, CLEAR + PYTHONS + errors.TRACEBACK, set(), {}, WHOLE, ["a traceback"]),
         (1, CLEAR, set(), {}, WHOLE, ["exit code 1"]),
         (2, CLEAR.format(out="somewhere"), set(), {}, WHOLE, ["no path"]),
         (2, "{out}: Input/output error, run again", set(), {}, WHOLE, ["no cause"]),
