@@ -3,12 +3,10 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel
 
 from tarazu.models.fast import Fast, switched
 from tarazu.models.fast.last_layer import use_short_last_layer
@@ -17,24 +15,11 @@ from tarazu.models.heads import ClassificationHead
 from tarazu.models.info import ModelInfo
 from tarazu.models.learner import Learner
 from tarazu.readings.text import places
+from tarazu.testing.bodies import small_body
 from tarazu.testing.tiny import TINY_KINDS, TinyKind
 
 KNOWN = ("bert", "roberta", "llama")
-SIZES = {
-    "vocab_size": 90,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-}
-SHARED = {"num_key_value_heads": 2, "head_dim": 8}
-OTHERS: dict[str, dict[str, Any]] = {
-    "xlm-roberta": {},
-    "electra": {"embedding_size": 32},
-    "mistral": {**SHARED, "sliding_window": 4},
-    "qwen2": {**SHARED, "use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1},
-    "qwen3": SHARED,
-}
+OTHERS = ("xlm-roberta", "electra", "mistral", "qwen2", "qwen3")
 IDS = torch.arange(5, 5 + 3 * 11).view(3, 11)
 MASK = torch.ones_like(IDS)
 MASK[0, 7:] = 0
@@ -76,8 +61,7 @@ def test_states_that_are_read_and_gradients_are_those_of_the_whole_layer(
 @pytest.mark.parametrize("mask", [MASK, torch.ones_like(IDS)], ids=["padded", "unpadded"])
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_architectures(name: str, mask: Tensor) -> None:
-    torch.manual_seed(0)
-    body = AutoModel.from_config(AutoConfig.for_model(name, **SIZES, **OTHERS[name])).eval()
+    body = small_body(name)
     info = ModelInfo(
         name, "decoder" if name in HALVES else "encoder", name, 32, 2, 90, 64, False, {}
     )

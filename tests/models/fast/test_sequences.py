@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn.attention import varlen
-from transformers import AutoConfig, AutoModel, DynamicCache
+from transformers import DynamicCache
 
 from tarazu.models.fast import Fast, sequences, switched
 from tarazu.models.fast.last_layer import use_short_last_layer
@@ -19,26 +19,11 @@ from tarazu.models.learner import Learner
 from tarazu.models.precision import Precision
 from tarazu.readings import text
 from tarazu.readings._reading import Asking
+from tarazu.testing.bodies import small_body
 from tarazu.testing.tiny import TINY_KINDS, TinyKind, nli_items
 
 CPU = Precision("cpu", "float32", 1)
-SIZES = {
-    "vocab_size": 90,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-}
-SHARED = {"num_key_value_heads": 2, "head_dim": 8}
-OTHERS: dict[str, dict[str, Any]] = {
-    "xlm-roberta": {},
-    "electra": {"embedding_size": 32},
-    "distilbert": {},
-    "gpt_neox": {},
-    "mistral": {**SHARED, "sliding_window": 4},
-    "qwen2": {**SHARED, "use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1},
-    "qwen3": SHARED,
-}
+OTHERS = ("xlm-roberta", "electra", "distilbert", "gpt_neox", "mistral", "qwen2", "qwen3")
 IDS = torch.arange(5, 5 + 3 * 11).view(3, 11)
 FULL = torch.ones_like(IDS)
 PADDED = FULL.clone()
@@ -107,8 +92,7 @@ def test_states_and_gradients_are_those_of_the_library(
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_architectures(tokens: list[int], name: str) -> None:
-    torch.manual_seed(0)
-    body = AutoModel.from_config(AutoConfig.for_model(name, **SIZES, **OTHERS[name])).eval()
+    body = small_body(name)
     kind = "encoder" if name in ("xlm-roberta", "electra", "distilbert") else "decoder"
     info = ModelInfo(name, kind, name, 32, 2, 90, 64, False, {})
     learner = Learner(body, info, None)
