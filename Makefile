@@ -54,6 +54,8 @@ fuzz-guided: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/losses.py
+	$(BIN)/python benchmarks/limit.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/tuning.py

@@ -195,7 +195,7 @@ def run_works(
         if not chosen:
             continue
         count = pairs or work.pairs
-        seeds = list(work.seeds) if work.kind in ("seeds", "study") else list(range(count))
+        seeds = [seed for pair in range(count) for seed in work.seeds_of(pair)]
         with tempfile.TemporaryDirectory() as folder:
             runner = Runner(prepare(work, seeds, threads, Path(folder)), threads)
             for name in chosen:

@@ -33,7 +33,7 @@ Pair, Side = pairs.Pair, works.Side
 @pytest.fixture(scope="module")
 def bench() -> Iterator[SimpleNamespace]:
     """Return the programs."""
-    names = ("speed", "startup", "growth")
+    names = ("speed", "startup", "growth", "losses")
     yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
     for name in names:
         del sys.modules[name]
@@ -93,6 +93,25 @@ def test_interrupted_pairs_are_resumed_and_no_side_is_confused(tmp_path: Path) -
     assert len(calls) == 5
     pairs.run_pairs(1, mine, theirs, tmp_path, "another key")
     assert len(calls) == 6
+
+
+@pytest.mark.parametrize("name", works.WORKS)
+def test_every_pair_has_seeds_of_its_own(
+    bench: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Else a difference of losses would have an interval of no width, over the same seeds."""
+    work = works.WORKS[name]
+    prepared: list[int] = []
+
+    def prepare_only(work: Any, seeds: list[int], threads: int, folder: Path) -> Any:
+        prepared.extend(seeds)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench.speed, "prepare", prepare_only)
+    with pytest.raises(KeyboardInterrupt):
+        bench.speed.run_works([work], list(work.peers), 3, tmp_path, tmp_path)
+    assert len(prepared) == len(set(prepared)) == 3 * len(work.seeds)
+    assert prepared == [seed for pair in range(3) for seed in work.seeds_of(pair)]
 
 
 def test_pairs_of_other_sizes_settings_or_code_are_others(
@@ -402,6 +421,25 @@ def test_tiny_models_run_against_the_tuned_trainer(
     )
     assert made["theirs"]["settings"] in few
     assert made["ratio_median"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("like", "task", "items"),
+    [("full-squad", "corpus-qa", qa_items), ("last-k-decoder", "corpus-nli", nli_items)],
+)
+def test_without_chance_a_plain_script_reaches_the_same_loss(
+    bench: SimpleNamespace, tiny_work: Callable[..., Any], like: str, task: str, items: Any
+) -> None:
+    work = bench.losses.certain(tiny_work("llama", like, task, items), 8, 4)
+    made = bench.losses.compare(work, 1, Path(sys.executable))
+    assert made["updates"] == [4, 4]
+    assert made["difference"] == pytest.approx(0, abs=1e-4)
+    # That it is the loss after training: a smaller rate ends elsewhere.
+    (entry,) = work.entries.items()
+    slow = replace(work, entries={entry[0]: {**entry[1], "learning_rate": 1e-6}})
+    other = bench.losses.compare(slow, 1, Path(sys.executable))
+    assert abs(other["ours"] - made["ours"]) > 1e-3
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ def _study(work: Work, seeds: Sequence[int], threads: int) -> dict[str, Any]:
         "training": dict(work.training),
         "methods": {name: dict(entry) for name, entry in work.entries.items()},
         "seeds": list(seeds),
-        "compute": {"threads": threads, "device": work.device},
+        "compute": {"threads": threads, "device": work.device, "dtype": work.dtype},
         "report": {"text": "redacted"},
     }
 

@@ -38,11 +38,6 @@ class Runner:
     prepared: Prepared
     threads: int
 
-    def seeds(self, index: int) -> list[int]:
-        """Return the seeds of a pair: one that grows, or all that the work asks for."""
-        work = self.prepared.work
-        return [index] if work.kind in ("train", "score") else list(work.seeds)
-
     def ours(self, index: int, *, optimised: bool = True) -> Side:
         """Run tarazu.
 
@@ -54,7 +49,7 @@ class Runner:
             "study": str(self.prepared.folder / "study.yaml"),
             "kind": work.kind,
             "entry": next(iter(work.entries)),
-            "seeds": self.seeds(index),
+            "seeds": work.seeds_of(index),
             "optimised": optimised,
         }
         answer, process_seconds = self._call([sys.executable, str(OURS)], job, ours=True)
@@ -71,7 +66,9 @@ class Runner:
         """
         sides = []
         for entry in self.prepared.work.entries:
-            specs = {self.prepared.spec(entry, seed).seed for seed in self.seeds(index)}
+            specs = {
+                self.prepared.spec(entry, seed).seed for seed in self.prepared.work.seeds_of(index)
+            }
             for seed in sorted(specs):
                 spec = self.prepared.spec(entry, seed)
                 job = write_tokens(self.prepared, spec) | {"peer": dict(settings.options)}

@@ -63,12 +63,13 @@ class Work:
         examples: Training examples; for ``score``, scored items.
         held_out: Items on which loss and answers are compared after training.
         peers: Who else does it, by name, with the ratio that is aimed at (None: no aim).
-        seeds: Seeds of one pair; kinds ``train`` and ``score`` take another one in every pair.
+        seeds: Seeds of the first pair; every further pair takes as many new ones.
         validation: Validation rows; None takes the held-out items.
         pairs: Pairs unless the command line says otherwise.
         models: Models of the study, by name; None takes those of ``studies/nli-small.yaml``.
         source: Data other than `SOURCES`.
         device: ``cpu`` or ``cuda``, of both sides.
+        dtype: tarazu's precision; peers' is a matter of their settings.
     """
 
     name: str
@@ -87,6 +88,11 @@ class Work:
     models: Mapping[str, Any] | None = None
     source: Mapping[str, str] | None = None
     device: str = "cpu"
+    dtype: str = "auto"
+
+    def seeds_of(self, pair: int) -> list[int]:
+        """Return the seeds of the pair of that number, which no other pair has."""
+        return [seed + pair * len(self.seeds) for seed in self.seeds]
 
     @property
     def batch_size(self) -> int:

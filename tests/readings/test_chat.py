@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def tokenizer(tiny: Callable[..., Path]) -> Any:
 
 def expected(tokenizer: Any) -> str:
     text: str = tokenizer.apply_chat_template(TURNS, tokenize=False, add_generation_prompt=True)
-    return text
+    # A template that asks for the day is always told the same one.
+    return text.replace(f"{datetime.now().astimezone():%d %b %Y}", "26 Jul 2024")
 
 
 # How the families write, shortened where a template goes on about tools.
@@ -99,6 +101,19 @@ def test_t7_families_of_templates_write_the_same(tokenizer: Any, family: str) ->
     written = chat_text(tokenizer, TURNS, "m")
     assert written == expected(tokenizer)
     assert "7 * 7" in written
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        (FAMILIES["llama3"], "Today Date: 26 Jul 2024\n"),
+        ("{{ strftime_now('%Y-%m-%d') }}", "2024-07-26"),
+        ("{{ strftime_now('%H:%M:%S %A %B') }}", "00:00:00 Friday July"),
+    ],
+)
+def test_a_prompt_is_the_same_tomorrow(tokenizer: Any, template: str, text: str) -> None:
+    tokenizer.chat_template = template
+    assert text in chat_text(tokenizer, TURNS, "m")
 
 
 @pytest.mark.parametrize(
