@@ -194,9 +194,9 @@ def test_a_stopped_study_or_a_busy_machine_makes_no_template_wrong(
     # The answer was there, but this process was stopped before it looked.
     real = select.select
 
-    def late(*ready: Any) -> Any:
-        time.sleep(0.3)
-        return real(*ready)
+    def late(reading: Any, *others: Any) -> Any:
+        real(reading, [], [], 30.0)
+        return real(reading, *others)
 
     monkeypatch.setattr(chat, "PATIENCE", 0.0)
     monkeypatch.setattr(select, "select", late)
