@@ -131,7 +131,8 @@ def test_a_prompt_is_the_same_tomorrow(tokenizer: Any, template: str, text: str)
 def test_a_template_without_end_is_bad_input_that_names_the_model(
     tokenizer: Any, monkeypatch: pytest.MonkeyPatch, template: str, found: str
 ) -> None:
-    monkeypatch.setattr(chat, "SECONDS", 0.5)
+    # Filling the memory takes a second where the machine is busy, and is to be told from looping.
+    monkeypatch.setattr(chat, "SECONDS", 0.5 if found == "no an" else 10.0)
     good = tokenizer.chat_template
     tokenizer.chat_template = template
     begun = time.monotonic()
