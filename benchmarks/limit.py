@@ -27,9 +27,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from side_by_side.ours import Clock
 from side_by_side.prepare import prepare, request_of
-from side_by_side.results import machine
+from side_by_side.results import machine, write_rows
 from side_by_side.works import ROOT, WORKS, Work
-from tarazu.record.disk import write_synced
 from tarazu.record.progress import Progress
 from tarazu.work import perform
 
@@ -153,9 +152,7 @@ def main() -> None:
             work = replace(work, examples=args.examples, held_out=1)
         rows.append(measure(work, threads))
         print(json.dumps(rows[-1]), flush=True)
-    args.out.mkdir(parents=True, exist_ok=True)
-    file = args.out / "limit.json"
-    write_synced(file.with_suffix(".tmp"), json.dumps(rows, indent=2) + "\n", file)
+    write_rows(rows, args.out / "limit.json")
 
 
 if __name__ == "__main__":

@@ -22,10 +22,9 @@ from typing import Any
 
 from side_by_side.peers import PEERS, python_of
 from side_by_side.prepare import prepare
-from side_by_side.results import commit, machine
+from side_by_side.results import commit, machine, write_rows
 from side_by_side.sides import Runner
 from side_by_side.works import ROOT, WORKS, Work
-from tarazu.record.disk import write_synced
 
 # Adapters and an encoder's head start at random, on each side from its own draws.
 CERTAIN = ("full-squad", "last-k-decoder")
@@ -99,9 +98,7 @@ def main(words: Sequence[str] | None = None) -> None:
         work = certain(WORKS[name], args.examples, args.epochs)
         rows.append(compare(work, len(os.sched_getaffinity(0))))
         print(json.dumps(rows[-1]), flush=True)
-    args.out.mkdir(parents=True, exist_ok=True)
-    file = args.out / "losses.json"
-    write_synced(file.with_suffix(".tmp"), json.dumps(rows, indent=2) + "\n", file)
+    write_rows(rows, args.out / "losses.json")
 
 
 if __name__ == "__main__":

@@ -27,9 +27,8 @@ import torch
 
 from side_by_side.ours import Clock
 from side_by_side.prepare import prepare, request_of
-from side_by_side.results import machine
+from side_by_side.results import machine, write_rows
 from side_by_side.works import ROOT, WORKS, Work
-from tarazu.record.disk import write_synced
 from tarazu.training.checkpoint import Checkpoints, State, checkpoints_for
 from tarazu.work import perform
 
@@ -148,9 +147,7 @@ def main() -> None:
             return
         rows.append(measure(work, args.pairs))
         print(json.dumps(rows[-1]), flush=True)
-    args.out.mkdir(parents=True, exist_ok=True)
-    file = args.out / "overhead.json"
-    write_synced(file.with_suffix(".tmp"), json.dumps(rows, indent=2) + "\n", file)
+    write_rows(rows, args.out / "overhead.json")
 
 
 if __name__ == "__main__":

@@ -25,10 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from side_by_side.prepare import prepare, write_tokens
-from side_by_side.results import machine
+from side_by_side.results import machine, write_rows
 from side_by_side.works import ROOT, WORKS, Work
 from tarazu.models.fast import Fast, switched
-from tarazu.record.disk import write_synced
 from tarazu.training.batches import epoch_batches
 
 DEFAULT = ("lora-squad", "full-squad", "lora-nli-encoder", "full-nli-encoder", "last-k-decoder")
@@ -193,9 +192,7 @@ def main() -> None:
         for count in args.examples or (WORKS[name].examples, LARGE)
     ]
     print(table(rows))
-    args.out.mkdir(parents=True, exist_ok=True)
-    file = args.out / "padding.json"
-    write_synced(file.with_suffix(".tmp"), json.dumps(rows, indent=2) + "\n", file)
+    write_rows(rows, args.out / "padding.json")
 
 
 if __name__ == "__main__":

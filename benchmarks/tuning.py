@@ -21,9 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from side_by_side.results import machine
+from side_by_side.results import machine, write_rows
 from side_by_side.works import ROOT
-from tarazu.record.disk import write_synced
 from tarazu.record.progress import Silent
 from tarazu.record.record import RunRecord
 from tarazu.study import run_study
@@ -113,9 +112,7 @@ def main(words: Sequence[str] | None = None) -> None:
     rows = [row_of(entry, pruned, whole) for entry in args.only]
     for row in rows:
         print(json.dumps(row), flush=True)
-    args.out.mkdir(parents=True, exist_ok=True)
-    file = args.out / "tuning.json"
-    write_synced(file.with_suffix(".tmp"), json.dumps(rows, indent=2) + "\n", file)
+    write_rows(rows, args.out / "tuning.json")
 
 
 if __name__ == "__main__":

@@ -126,9 +126,14 @@ def merge(file: Path, rows: Sequence[Row]) -> list[Row]:
     by_name = {(row["work"], row["peer"], row.get("asked")): row for row in [*kept, *rows]}
     order = [(work.name, peer) for work in WORKS.values() for peer in work.peers]
     merged = sorted(by_name.values(), key=lambda row: _place(order, row["work"], row["peer"]))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_synced(file.with_suffix(".tmp"), json.dumps(merged, indent=2) + "\n", file)
+    write_rows(merged, file)
     return merged
+
+
+def write_rows(rows: Sequence[Row], file: Path) -> None:
+    """Write rows as JSON, the folder too; what was there is replaced whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_synced(file.with_suffix(".tmp"), json.dumps(rows, indent=2) + "\n", file)
 
 
 def _place(order: Sequence[tuple[str, str]], work: str, peer: str) -> int:
