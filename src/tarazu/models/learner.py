@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tarazu.models.fast.last_layer import taken
+from tarazu.models.fast.unpadded import Rows
 from tarazu.models.info import ModelInfo
 from tarazu.models.precision import Precision
 from tarazu.models.soft_prompt import SoftPrompt
@@ -53,6 +54,7 @@ class Learner(nn.Module):
         self.precision = precision
         self.frozen: FrozenTrunk | None = None
         self.last: LastLayer | None = None
+        self.unpads = False  # whether batches may be rows without padding
         # The peft wrapper shares the body's modules; as a submodule it would list them twice.
         self._adapter: list[Any] = []
 
@@ -110,6 +112,8 @@ class Learner(nn.Module):
         """
         if self.frozen is not None and cache is None and positions is None:
             return self.frozen.hidden(input_ids, attention_mask, token_type_ids, read)
+        if self.unpads and cache is None and positions is None:
+            return self._run_unpadded(input_ids, attention_mask, read)
         return self.run(input_ids, attention_mask, token_type_ids, cache, positions, read)
 
     def run(
@@ -142,12 +146,37 @@ class Learner(nn.Module):
         if read is None:
             states: Tensor = self.trunk(**inputs).last_hidden_state
             return states[:, virtual:]
-        read = read + virtual
-        if self.last is None or cache is not None:
+        return self._read(inputs, read + virtual)
+
+    def _read(self, inputs: dict[str, Any], read: Tensor) -> Tensor:
+        """Return the last hidden states of some tokens; [b, r] to [b, r, h]."""
+        if self.last is None or inputs.get("past_key_values") is not None:
             return taken(self.trunk(**inputs).last_hidden_state, read)
         with self.last.reading(read):
             short: Tensor = self.trunk(**inputs).last_hidden_state
         return short
+
+    def _run_unpadded(
+        self, input_ids: Tensor, attention_mask: Tensor, read: Tensor | None
+    ) -> Tensor:
+        """Do what `run` does for a decoder's batch, with its padding left out of every layer."""
+        virtual = self.prompt.virtual_tokens if self.prompt is not None else 0
+        rows = Rows(self.widen(attention_mask, 1).bool())
+        inputs: dict[str, Any] = {
+            "position_ids": rows.positions,
+            "attention_mask": torch.ones_like(rows.positions),
+            "use_cache": False,
+        }
+        if virtual:
+            inputs["inputs_embeds"] = rows.packed(self.embed(input_ids))
+        else:
+            inputs["input_ids"] = rows.packed(input_ids)
+        with rows.attended():
+            if read is None:
+                states = rows.padded(self.trunk(**inputs).last_hidden_state)
+                return states[:, virtual:]
+            short = self._read(inputs, rows.places(read + virtual))
+        return short.view(*read.shape, -1)
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """Return embeddings with the virtual tokens in front: [b, s] to [b, v + s, h]."""

@@ -16,7 +16,7 @@ from torch.nn.modules.module import (
 )
 
 from tarazu.errors import BadInput, bad
-from tarazu.models.fast.attention import use_block_attention
+from tarazu.models.fast.attention import can_leave_padding_out, use_block_attention
 from tarazu.models.fast.dropout import use_cheap_dropout
 from tarazu.models.fast.last_layer import use_short_last_layer
 from tarazu.models.fast.norm import use_short_norm
@@ -198,6 +198,7 @@ def _make_fast(learner: Learner) -> None:
     if on.attention:
         use_block_attention(learner.body, learner.info)
         use_one_pass_rotary(learner.body, learner.info)
+        learner.unpads = on.unpadded and can_leave_padding_out(learner.body, learner.info)
     if on.norm:
         use_short_norm(learner.body, learner.info)
     if on.dropout:

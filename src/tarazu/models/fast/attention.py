@@ -20,13 +20,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tarazu.models.fast.dropout import kept
+from tarazu.models.fast.dropout import kept, masked, masked_
+from tarazu.models.fast.unpadded import KEPT_BYTES, Rows, attend_rows, rows_mask
 from tarazu.models.info import ModelInfo
 
 NAME = "tarazu_blocks"
 BLOCK = 64  # queries; smaller ones skip more keys, larger ones make better matrix products
 IN_CACHE = 1 << 18  # scores handled at a time: 1 MiB in fp32
-KEPT_BYTES = 64 << 20  # more probabilities than this are computed again in the backward pass
 # Architectures whose attention is a plain softmax over a causal or a two-sided mask.
 ENCODERS = frozenset(("bert", "roberta", "xlm-roberta", "electra", "distilbert"))
 DECODERS = frozenset(("gpt2", "llama", "mistral", "qwen2", "qwen3", "gpt_neox"))
@@ -89,10 +89,10 @@ class _Blocks(torch.autograd.Function):
             if ctx.keeps:
                 saved.append(part)
             if form.dropout:
-                mask, rest = kept(part.shape, form.dropout)
+                mask, rest = kept(part.shape, form.dropout, part.dtype)
                 saved.append(mask)
                 ctx.scales.append(rest)
-                part = (part * mask).mul_(rest)
+                part = masked(part, mask).mul_(rest)
             rows = torch.bmm(part, values).view(-1, all_heads, q.stop - q.start, value.shape[3])
             result[n, q] = rows.transpose(1, 2)
         ctx.heads, ctx.form = heads, form
@@ -117,14 +117,14 @@ class _Blocks(torch.autograd.Function):
             out = _folded(gradient[n, q].transpose(1, 2), ctx.heads)
             drawn = (next(saved), next(scales)) if form.dropout else None
             if for_value is not None:
-                used = part if drawn is None else (part * drawn[0]).mul_(drawn[1])
+                used = part if drawn is None else masked(part, drawn[0]).mul_(drawn[1])
                 for_value[n, :, :seen] += torch.bmm(used.transpose(1, 2), out).view(values.shape)
             if for_query is None and for_key is None:
                 continue
             flat = values.reshape(-1, seen, value.shape[3])
             for_part = torch.bmm(out, flat.transpose(1, 2))
             if drawn is not None:
-                for_part.mul_(drawn[0]).mul_(drawn[1])
+                masked_(for_part, drawn[0]).mul_(drawn[1])
             for_scores = torch._softmax_backward_data(for_part, part, -1, part.dtype)
             if for_query is not None:
                 rows = torch.bmm(for_scores, keys.reshape(-1, seen, key.shape[3]))
@@ -178,9 +178,14 @@ def attend(
     return result
 
 
+def _dtype(states: Tensor) -> torch.dtype:
+    """Return the precision that autocast asks for, if it is on."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else states.dtype
+
+
 def attend_autocast(query: Tensor, key: Tensor, value: Tensor, **how: Any) -> Tensor:
     """Do what `attend` does in the precision that autocast asks for, if it is on."""
-    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else value.dtype
+    dtype = _dtype(value)
     with torch.autocast("cpu", enabled=False):
         return attend(query.to(dtype), key.to(dtype), value.to(dtype), **how)
 
@@ -190,15 +195,20 @@ def attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,
+    attention_mask: Tensor | Rows | None,
     dropout: float = 0.0,
     scaling: float | None = None,
     is_causal: bool | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
     """Attend as `transformers` asks its attention functions to."""
-    causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if isinstance(attention_mask, Rows):
+        dtype = _dtype(value)
+        with torch.autocast("cpu", enabled=False):
+            states = (query.to(dtype), key.to(dtype), value.to(dtype))
+            return attend_rows(*states, attention_mask, scale=scale, dropout=dropout), None
+    causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     queries, keys = query.shape[2], key.shape[2]
     if attention_mask is not None:  # a static cache shows more keys than the mask
         key, value = key[:, :, : attention_mask.shape[-1]], value[:, :, : attention_mask.shape[-1]]
@@ -217,10 +227,24 @@ def use_block_attention(body: Any, info: ModelInfo) -> None:
         info: The model.
     """
     from transformers import AttentionInterface
-    from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+    from transformers.masking_utils import AttentionMaskInterface
 
     if info.architecture not in ENCODERS | DECODERS or body.config._attn_implementation != "sdpa":
         return
     AttentionInterface.register(NAME, attention)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
+    AttentionMaskInterface.register(NAME, rows_mask)
     body.set_attn_implementation(NAME)
+
+
+def can_leave_padding_out(body: Any, info: ModelInfo) -> bool:
+    """Say whether a model's batches can be rows without padding, see `tarazu.models.fast.unpadded`.
+
+    Args:
+        body: A `transformers` model.
+        info: The model.
+    """
+    return (
+        info.architecture in DECODERS
+        and body.config._attn_implementation == NAME
+        and getattr(body.config, "sliding_window", None) is None
+    )

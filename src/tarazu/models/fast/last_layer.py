@@ -21,6 +21,7 @@ from tarazu.models.fast import sequences
 from tarazu.models.fast.attention import NAME, attend_autocast
 from tarazu.models.fast.rotary import HALVES, turn
 from tarazu.models.fast.sequences import Sequences
+from tarazu.models.fast.unpadded import Rows
 from tarazu.models.info import ModelInfo
 
 # Architectures whose layers are those of BERT: attention, a sum and a norm, two linear layers.
@@ -54,7 +55,7 @@ class LastLayer:
     def __call__(
         self,
         hidden_states: Tensor,
-        attention_mask: Tensor | Sequences | None = None,
+        attention_mask: Tensor | Sequences | Rows | None = None,
         *args: Any,
         **others: Any,
     ) -> Tensor:
@@ -73,7 +74,7 @@ def taken(states: Tensor, read: Tensor) -> Tensor:
 def _attended(
     module: Any,
     states: tuple[Tensor, Tensor, Tensor],
-    mask: Tensor | Sequences | None,
+    mask: Tensor | Sequences | Rows | None,
     read: Tensor,
     *,
     dropout: float,
@@ -81,7 +82,7 @@ def _attended(
 ) -> Tensor:
     """Return what queries [b, n, r, d] see of keys and values [b, k, s, d]: [b, r, n·d]."""
     query, key, value = states
-    if isinstance(mask, Sequences):
+    if isinstance(mask, Sequences | Rows):
         mask = mask.seen(read)
     elif mask is None and causal:
         places = torch.arange(key.shape[2], device=read.device)
@@ -109,7 +110,7 @@ def _heads(states: Tensor, width: int) -> Tensor:
 def _before_norm(
     layer: Any,
     hidden_states: Tensor,
-    attention_mask: Tensor | Sequences | None,
+    attention_mask: Tensor | Sequences | Rows | None,
     read: Tensor,
     *,
     position_embeddings: tuple[Tensor, Tensor],
@@ -142,7 +143,7 @@ def _before_norm(
 def _after_norm(
     layer: Any,
     hidden_states: Tensor,
-    attention_mask: Tensor | Sequences | None,
+    attention_mask: Tensor | Sequences | Rows | None,
     read: Tensor,
     **others: Any,
 ) -> Tensor:

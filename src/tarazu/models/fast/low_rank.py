@@ -7,13 +7,14 @@ product, the update is added by the matrix product itself, and of the dropout on
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tarazu.models.fast.bound import Bound
-from tarazu.models.fast.dropout import kept
+from tarazu.models.fast.dropout import kept, masked, masked_
 
 ADAPTER = "default"
 
@@ -26,7 +27,7 @@ class _Update(torch.autograd.Function):
         rows = states.reshape(-1, states.shape[-1]).to(base.dtype)
         mask = None
         if p > 0:
-            mask, rest = kept(rows.shape, p)
+            mask, rest = kept(rows.shape, p, rows.dtype)
             scale = scale * rest
         low, high = down.to(base.dtype), up.to(base.dtype)
         thin = (_masked(rows, mask) @ low.T).mul_(scale)
@@ -44,18 +45,16 @@ class _Update(torch.autograd.Function):
         inner = (flat @ high).mul_(ctx.scale)
         for_states = None
         if ctx.needs_input_grad[1]:
-            for_states = _masked_in_place(inner @ low, mask).view(*gradient.shape[:-1], -1)
+            for_states = _masked(inner @ low, mask, masked_).view(*gradient.shape[:-1], -1)
         for_down = (inner.T @ _masked(rows, mask)).to(down.dtype)
         for_up = (flat.T @ thin).to(up.dtype)
         return gradient, for_states, for_down, for_up, None, None
 
 
-def _masked(rows: Tensor, mask: Tensor | None) -> Tensor:
-    return rows if mask is None else rows * mask
-
-
-def _masked_in_place(rows: Tensor, mask: Tensor | None) -> Tensor:
-    return rows if mask is None else rows.mul_(mask)
+def _masked(
+    rows: Tensor, mask: Tensor | None, how: Callable[[Tensor, Tensor], Tensor] = masked
+) -> Tensor:
+    return rows if mask is None else how(rows, mask)
 
 
 def _forward(layer: Any, states: Tensor, *args: Any, **kwargs: Any) -> Tensor:

@@ -1,10 +1,15 @@
 """Root-mean-square normalisation (Zhang and Sennrich 2019) with a backward pass of its own.
 
-The library's is a chain of seven steps, each of which writes a tensor and is undone by several.
+The library's is a chain of seven steps, each of which writes a tensor and is undone by several; of
+half-precision states it writes and keeps them in fp32. Here such states are turned to fp32 some
+rows at a time, so that what lies between stays in the processor's cache, and are rounded once.
+
+Shapes: n rows, h numbers of each.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,36 +22,82 @@ from tarazu.models.info import ModelInfo
 ROOT_MEAN_SQUARE = frozenset(("llama", "mistral", "qwen2", "qwen3"))
 
 
-class _Norm(torch.autograd.Function):
-    """y = w·x·r with r = 1 / sqrt(mean(x²) + eps); dx = r·w·g - x·r³·mean(x·w·g)."""
+HALVES = (torch.bfloat16, torch.float16)
+ROWS = 512  # of half precision at a time: of a thousand numbers each, 2 MB in fp32
 
+
+def _normed(states: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """Return y = w·x·r [n, h] and r = 1 / sqrt(mean(x²) + eps) [n, 1] of states [n, h]."""
+    inverse = torch.linalg.vector_norm(states, dim=-1, keepdim=True)
+    inverse.square_().div_(states.shape[-1]).add_(eps).rsqrt_()
+    return (states * inverse).mul_(weight), inverse
+
+
+def _for_states(gradient: Tensor, states: Tensor, weight: Tensor, inverse: Tensor) -> Tensor:
+    """Return dx = r·w·g - x·r³·mean(x·w·g), [n, h]."""
+    scaled = gradient * weight
+    along = torch.linalg.vecdot(scaled, states).unsqueeze(-1)
+    along.mul_(inverse).mul_(inverse).mul_(inverse).div_(-states.shape[-1])
+    return scaled.mul_(inverse).addcmul_(states, along)
+
+
+def _by_parts(compute: Callable[..., Tensor], *rows: Tensor) -> Tensor:
+    """Compute something of rows in full precision, and return it in that of the first ones.
+
+    Args:
+        compute: Takes rows in full precision and returns as many.
+        rows: [n, …] each.
+    """
+    if rows[0].dtype not in HALVES:
+        return compute(*rows)
+    result = torch.empty_like(rows[0])
+    for start in range(0, len(result), ROWS):
+        part = slice(start, start + ROWS)
+        result[part] = compute(*(some[part].float() for some in rows))
+    return result
+
+
+class _Norm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states: Tensor, weight: Tensor, eps: float) -> Tensor:
-        inverse = torch.linalg.vector_norm(states, dim=-1, keepdim=True)
-        inverse.square_().div_(states.shape[-1]).add_(eps).rsqrt_()
-        ctx.save_for_backward(states, weight, inverse)
-        result: Tensor = (states * inverse).mul_(weight)
+        flat, wide = states.reshape(-1, states.shape[-1]), _full(weight)
+        inverses = []
+
+        def compute(some: Tensor) -> Tensor:
+            normed, inverse = _normed(some, wide, eps)
+            inverses.append(inverse)
+            return normed
+
+        result = _by_parts(compute, flat).view(states.shape)
+        ctx.save_for_backward(states, weight, torch.cat(inverses))
         return result
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         states, weight, inverse = ctx.saved_tensors
+        flat, along = (one.reshape(-1, one.shape[-1]) for one in (gradient, states))
         for_weight = None
         if ctx.needs_input_grad[1]:
-            for_weight = (states * inverse).mul_(gradient).flatten(0, -2).sum(0)
+            for_weight = (along * inverse).mul_(flat).sum(0).to(weight.dtype)
         if not ctx.needs_input_grad[0]:  # nothing below is trained
             return None, for_weight, None
-        scaled = gradient * weight
-        along = torch.linalg.vecdot(scaled, states).unsqueeze(-1)
-        along.mul_(inverse).mul_(inverse).mul_(inverse).div_(-states.shape[-1])
-        return scaled.mul_(inverse).addcmul_(states, along), for_weight, None
+        wide = _full(weight)
+        for_states = _by_parts(
+            lambda some, x, r: _for_states(some, x, wide, r), flat, along, inverse
+        )
+        return for_states.view(states.shape), for_weight, None
+
+
+def _full(weight: Tensor) -> Tensor:
+    return weight.float() if weight.dtype in HALVES else weight
 
 
 def _forward(layer: Any, states: Tensor) -> Tensor:
     """Stand for the `forward` of a norm."""
-    if states.dtype != torch.float32 or layer.weight.dtype != torch.float32:
+    if states.dtype != layer.weight.dtype:
         return type(layer).forward(layer, states)  # type: ignore[no-any-return]
-    result: Tensor = _Norm.apply(states, layer.weight, layer.variance_epsilon)  # type: ignore[no-untyped-call]
+    with torch.autocast(states.device.type, enabled=False):  # it has no say in a norm
+        result: Tensor = _Norm.apply(states, layer.weight, layer.variance_epsilon)  # type: ignore[no-untyped-call]
     return result
 
 

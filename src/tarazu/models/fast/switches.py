@@ -40,6 +40,7 @@ class Fast:
             above them (`tarazu.models.frozen`).
         trunk_cache: What frozen layers computed is kept. Without, it is computed whenever it is
             needed: equal to the last bit.
+        unpadded: A decoder's training batches are one row without padding, on the CPU.
         length_buckets: Training examples of like length share a batch. Without, batches are cut
             from the shuffled order as it comes: other batches, so other losses.
         labelled_only: A loss on words projects onto the vocabulary where there is a label, and asks
@@ -62,6 +63,7 @@ class Fast:
     sequences: bool = True
     split_trunk: bool = True
     trunk_cache: bool = True
+    unpadded: bool = True
     length_buckets: bool = True
     labelled_only: bool = True
     fused_optimizer: bool = True
