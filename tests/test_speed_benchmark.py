@@ -239,6 +239,26 @@ def test_newer_rows_take_the_place_of_older_ones(tmp_path: Path) -> None:
     assert "torch 1/2" in (tmp_path / "speed.md").read_text()
 
 
+def test_every_machine_has_a_table_of_its_own_the_newest_first(tmp_path: Path) -> None:
+    """A ratio of another processor is neither replaced nor shown beside this one's."""
+    file = tmp_path / "speed.json"
+    old = {"machine": "old", "date": "2026-11-22"}
+    new = {"machine": "new", "date": "2026-11-28"}
+    results.merge(file, [row(2.0) | old, row(2.5, "llamafactory") | old])
+    merged = results.merge(file, [row(3.0) | new])
+    assert [(one["machine"], one["ratio_median"]) for one in merged] == [
+        ("new", 3.0),
+        ("old", 2.0),
+        ("old", 2.5),
+    ]
+    results.write_table(merged, tmp_path / "speed.md", "make bench")
+    first, second = (tmp_path / "speed.md").read_text().split("\n## ")[1:]
+    assert first.startswith("new\n")
+    assert ("3.00 ×" in first, "2.00 ×" in first, "2026-11-28" in first) == (True, False, True)
+    assert second.startswith("old\n")
+    assert ("2.50 ×" in second, "3.00 ×" in second.split("\nRatio:")[0]) == (True, False)
+
+
 def test_every_peer_is_pinned_and_says_who_recommends_its_settings() -> None:
     assert {name for work in works.WORKS.values() for name in work.peers} == set(peers.PEERS)
     for peer in peers.PEERS.values():

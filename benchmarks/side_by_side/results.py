@@ -117,15 +117,24 @@ def _summary(sides: Sequence[Side]) -> dict[str, Any]:
 
 
 def merge(file: Path, rows: Sequence[Row]) -> list[Row]:
-    """Put rows into the file, in the place of older ones of the same work, peer and settings.
+    """Put rows into the file, in the place of older ones of the same machine, work, peer, settings.
 
     Returns:
-        All rows, in the order of the works and their peers.
+        All rows, the newest machine's first, then in the order of the works and their peers.
     """
     kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-    by_name = {(row["work"], row["peer"], row.get("asked")): row for row in [*kept, *rows]}
+    by_name = {
+        (row["machine"], row["work"], row["peer"], row.get("asked")): row for row in [*kept, *rows]
+    }
     order = [(work.name, peer) for work in WORKS.values() for peer in work.peers]
-    merged = sorted(by_name.values(), key=lambda row: _place(order, row["work"], row["peer"]))
+    machines = _machines([*by_name.values()])
+    merged = sorted(
+        by_name.values(),
+        key=lambda row: (
+            machines.index(row["machine"]),
+            _place(order, row["work"], row["peer"]),
+        ),
+    )
     write_rows(merged, file)
     return merged
 
@@ -134,6 +143,14 @@ def write_rows(rows: Sequence[Row], file: Path) -> None:
     """Write rows as JSON, the folder too; what was there is replaced whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     write_synced(file.with_suffix(".tmp"), json.dumps(rows, indent=2) + "\n", file)
+
+
+def _machines(rows: Sequence[Row]) -> list[str]:
+    """Return the machines of rows, the one of the newest row first."""
+    newest: dict[str, str] = {}
+    for row in rows:
+        newest[row["machine"]] = max(row["date"], newest.get(row["machine"], ""))
+    return sorted(newest, key=lambda one: newest[one], reverse=True)
 
 
 def _place(order: Sequence[tuple[str, str]], work: str, peer: str) -> int:
@@ -175,12 +192,17 @@ def _cells(row: Row) -> list[str]:
         str(row["pairs"]),
         f"**{row['ratio_median']:.2f} ×** [{row['ratio_min']:.2f}, {row['ratio_max']:.2f}]",
         aim,
-        *(f"{1 / statistics.median(side['seconds_per_example']):.2f}" for side in (ours, theirs)),
+        _rate(ours) + (f" ({ours['settings']})" if ours["settings"] else ""),
+        _rate(theirs),
         " / ".join(f"{statistics.median(side['process_seconds']):.0f}" for side in (ours, theirs)),
         " / ".join(_loss(side["loss"]) for side in (ours, theirs)),
         _difference(ours["loss"], theirs["loss"]),
         " / ".join(scores),
     ]
+
+
+def _rate(side: Mapping[str, Any]) -> str:
+    return f"{1 / statistics.median(side['seconds_per_example']):.2f}"
 
 
 def _difference(ours: Sequence[float | None], theirs: Sequence[float | None]) -> str:
@@ -212,7 +234,9 @@ Ratio: how many times as long the peer takes for an example, median over pairs a
 tarazu is faster. Both sides of a pair read the same items in the same tokens, make the same number
 of updates and have the same threads; the order is turned round with every pair. ex/s: median, on
 the clock of the work (`benchmarks/README.md` says what it covers; warm-up and start-up are treated
-alike on both sides). Processes: median seconds from start to exit, tarazu / peer, loading, warm-up
+alike on both sides), and in brackets what tarazu computed in (its own choice; see
+`docs/design/fast-training.md`). How much is gained depends on the processor: a ratio holds for its
+machine. Processes: median seconds from start to exit, tarazu / peer, loading, warm-up
 and answering included. Loss and score (accuracy, F1 for SQuAD) are those of the held-out items
 after training, tarazu / peer, means over pairs; their difference has its 95 % interval over the
 seeds of the pairs, and sides whose interval holds 0 are equal within the noise of seeds (on
@@ -223,20 +247,29 @@ in brackets where only that was asked for (`--settings`).
 
 
 def write_table(rows: Sequence[Row], file: Path, command: str) -> None:
-    """Write the table with what it was computed on."""
+    """Write a table for every machine, with what its rows were computed on."""
+    parts = [
+        _of_machine(name, [row for row in rows if row["machine"] == name])
+        for name in _machines(rows)
+    ]
+    text = (
+        f"# tarazu and its peers on the same work\n{''.join(parts)}{NOTES}\n"
+        f"Last command: `{command}`\n"
+    )
+    write_synced(file.with_suffix(".tmp"), text, file)
+
+
+def _of_machine(name: str, rows: Sequence[Row]) -> str:
     ran = [row for row in rows if row["pairs"]]
-    machines = sorted({row["machine"] for row in rows})
     versions: dict[str, set[str]] = {}
     for row in ran:
         for side in row["versions"].values():
-            for name, version in side.items():
-                versions.setdefault(name, set()).add(version)
-    said = ", ".join(f"{name} {'/'.join(sorted(found))}" for name, found in versions.items())
-    text = (
-        f"# tarazu and its peers on the same work\n\n{table(rows)}{NOTES}\n"
-        f"- machine: {'; '.join(machines)}\n"
+            for package, version in side.items():
+                versions.setdefault(package, set()).add(version)
+    said = ", ".join(f"{one} {'/'.join(sorted(found))}" for one, found in versions.items())
+    return (
+        f"\n## {name}\n\n{table(rows)}\n"
         f"- dates: {', '.join(sorted({row['date'] for row in rows}))}\n"
         f"- commits: {', '.join(sorted({row['commit'] for row in ran if row.get('commit')}))}\n"
-        f"- last command: `{command}`\n- versions: {said}\n"
+        f"- versions: {said}\n"
     )
-    write_synced(file.with_suffix(".tmp"), text, file)

@@ -328,7 +328,12 @@ def test_other_switches_start_anew(tmp_path: Path) -> None:
         plain = checkpoints_for(spec, tmp_path, 0.0)
         assert plain.folder == fast.folder
         assert plain.latest(10) is None
-    assert checkpoints_for(spec, tmp_path, 0.0).latest(10) is not None
+    again = checkpoints_for(spec, tmp_path, 0.0)
+    assert again.latest(10) is not None
+    # One that knew of no such switch was made without what it switches.
+    older = replace(again, made_by=again.made_by.replace("unpadded=True", ""))
+    assert older.made_by != again.made_by
+    assert older.latest(10) is None
 
 
 def state(done: int) -> State:

@@ -100,6 +100,8 @@ class Learner(nn.Module):
     ) -> Tensor:
         """Return the last layer's hidden states [b, s, h], virtual tokens left out.
 
+        Those of padding mean nothing: zeros, or whatever a model makes of it.
+
         Args:
             input_ids: [b, s].
             attention_mask: [b, s]; with a filled cache [b, cached + s], where cached counts
@@ -112,7 +114,7 @@ class Learner(nn.Module):
         """
         if self.frozen is not None and cache is None and positions is None:
             return self.frozen.hidden(input_ids, attention_mask, token_type_ids, read)
-        if self.unpads and cache is None and positions is None:
+        if self.unpads and cache is None and positions is None and token_type_ids is None:
             return self._run_unpadded(input_ids, attention_mask, read)
         return self.run(input_ids, attention_mask, token_type_ids, cache, positions, read)
 
@@ -176,7 +178,7 @@ class Learner(nn.Module):
                 states = rows.padded(self.trunk(**inputs).last_hidden_state)
                 return states[:, virtual:]
             short = self._read(inputs, rows.places(read + virtual))
-        return short.view(*read.shape, -1)
+        return short.view(*read.shape, short.shape[-1])
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """Return embeddings with the virtual tokens in front: [b, s] to [b, v + s, h]."""

@@ -20,15 +20,16 @@ _OWN: dict[str, dict[str, Any]] = {
 }
 
 
-def small_body(name: str) -> Any:
+def small_body(name: str, **changes: Any) -> Any:
     """Return a body of an architecture, from seed 0 and without dropout.
 
     Args:
         name: As `transformers` calls it: ``model_type`` in a ``config.json``.
+        changes: Settings of its configuration that are to be others.
     """
     import torch
     from transformers import AutoConfig, AutoModel
 
     torch.manual_seed(0)
-    config = AutoConfig.for_model(name, **_SIZES, **_OWN.get(name, {}))
+    config = AutoConfig.for_model(name, **_SIZES, **{**_OWN.get(name, {}), **changes})
     return AutoModel.from_config(config).eval()

@@ -20,7 +20,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -242,5 +242,7 @@ def checkpoints_for(spec: RunSpec, parent: Path, every: float) -> Checkpoints:
         every: Seconds between two of them, at least.
     """
     key = content_key(spec.model_copy(update={"share": 1.0}))
-    made_by = [key, environment(spec.device, spec.dtype, spec.threads).hash, *switches().off()]
+    # All switches by name: one that is new draws or rounds otherwise, too.
+    ways = [f"{name}={on}" for name, on in asdict(switches()).items()]
+    made_by = [key, environment(spec.device, spec.dtype, spec.threads).hash, *ways]
     return Checkpoints(parent / training_name(spec), " ".join(made_by), every)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tarazu.models.fast import attention
+from tarazu.models.fast import attention, attention_block
 from tarazu.models.fast.attention import attend
 from tarazu.models.learner import Learner
 
@@ -71,7 +71,7 @@ def test_result_and_gradients_are_those_of_the_library(
         if causal:  # every query sees itself at least
             mask = mask.tril(keys - queries) | torch.eye(keys, dtype=torch.bool)[-queries:]
     for keep_bytes in (0, 1 << 30):  # probabilities computed again, or kept
-        monkeypatch.setattr(attention, "KEPT_BYTES", keep_bytes)
+        monkeypatch.setattr(attention_block, "KEPT_BYTES", keep_bytes)
         states = inputs(3, *heads, queries, keys)
         ours = attend(*states, mask=mask, scale=8**-0.5, causal=causal)
         theirs = reference(states, mask, causal)
@@ -158,7 +158,7 @@ def test_dropout_keeps_the_expectation_and_its_gradient() -> None:
 def test_gradient_under_dropout_is_that_of_the_drawn_mask(
     monkeypatch: pytest.MonkeyPatch, keep_bytes: int
 ) -> None:
-    monkeypatch.setattr(attention, "KEPT_BYTES", keep_bytes)
+    monkeypatch.setattr(attention_block, "KEPT_BYTES", keep_bytes)
     states = tuple(one.detach().double().requires_grad_() for one in inputs(2, 4, 2, 5, 5))
 
     def drawn(*states: Tensor) -> Tensor:

@@ -77,6 +77,23 @@ def test_gradient_under_dropout_is_that_of_the_drawn_mask() -> None:
     assert torch.equal(model.eval()(states), model(states))
 
 
+def test_bf16_drops_what_it_drew_in_both_directions() -> None:
+    """Its masks are bits; the same draw in double precision, where masks are numbers, agrees."""
+    results = []
+    for dtype in (torch.bfloat16, torch.double):
+        model = adapted(dropout=0.4).to(dtype).train()
+        use_single_step(model)
+        torch.manual_seed(2)
+        states = torch.randn(50, 6).bfloat16().to(dtype).requires_grad_()
+        torch.manual_seed(3)
+        layer = model.base_model.model.first
+        result = layer(states)
+        trained = [p for p in layer.parameters() if p.requires_grad]
+        results.append((result, *torch.autograd.grad(result.sum(), [states, *trained])))
+    for one, other in zip(*results, strict=True):
+        assert (one.double() - other).norm() < 0.02 * other.norm()
+
+
 def test_what_is_switched_off_or_merged_has_no_update() -> None:
     model = adapted().eval()
     use_single_step(model)

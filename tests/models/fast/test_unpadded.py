@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tarazu.models.fast import Fast, switched, unpadded
+from tarazu.models.fast import Fast, attention_block, switched, unpadded
 from tarazu.models.fast.attention import can_leave_padding_out, use_block_attention
 from tarazu.models.fast.unpadded import Rows, attend_rows, rows_mask
 from tarazu.models.info import ModelInfo
@@ -58,7 +59,7 @@ def test_result_and_gradients_are_those_of_the_library(
     monkeypatch: pytest.MonkeyPatch, heads: tuple[int, int], block: int, keep_bytes: int
 ) -> None:
     monkeypatch.setattr(unpadded, "BLOCK", {8: block})
-    monkeypatch.setattr(unpadded, "KEPT_BYTES", keep_bytes)
+    monkeypatch.setattr(attention_block, "KEPT_BYTES", keep_bytes)
     states = inputs(*heads)
     ours = attend_rows(*states, row(*LENGTHS), scale=0.3)
     theirs = one_by_one(*states, scale=0.3)
@@ -72,7 +73,11 @@ def test_result_and_gradients_are_those_of_the_library(
         assert torch.allclose(one, other)
 
 
-def test_half_precision_is_as_near_to_the_exact_result_as_the_library_is() -> None:
+@pytest.mark.parametrize("block", [2, 128])
+def test_half_precision_is_as_near_to_the_exact_result_as_the_library_is(
+    monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(unpadded, "BLOCK", {2: block})
     exact = inputs(9, 3)
     halves = [states.detach().bfloat16().requires_grad_() for states in exact]
     exact = [states.detach().double().requires_grad_() for states in halves]
@@ -98,7 +103,7 @@ def test_half_precision_is_as_near_to_the_exact_result_as_the_library_is() -> No
 def test_gradient_under_dropout_is_that_of_the_drawn_mask(
     monkeypatch: pytest.MonkeyPatch, keep_bytes: int
 ) -> None:
-    monkeypatch.setattr(unpadded, "KEPT_BYTES", keep_bytes)
+    monkeypatch.setattr(attention_block, "KEPT_BYTES", keep_bytes)
 
     def drawn(*states: Tensor) -> Tensor:
         torch.manual_seed(7)
@@ -108,6 +113,20 @@ def test_gradient_under_dropout_is_that_of_the_drawn_mask(
     states = inputs(4, 2)
     assert torch.autograd.gradcheck(drawn, states)
     assert not torch.allclose(drawn(*states), one_by_one(*states, scale=0.5))
+
+
+def test_half_precision_drops_what_it_drew_in_both_directions() -> None:
+    """Its masks are bits; the same draw in double precision, where masks are numbers, agrees."""
+    results = []
+    states = [one.detach().bfloat16() for one in inputs(4, 2)]
+    direction = torch.randn(1, sum(LENGTHS), 4, 8).bfloat16()
+    for dtype in (torch.bfloat16, torch.double):
+        some = [one.to(dtype).requires_grad_() for one in states]
+        torch.manual_seed(3)
+        result = attend_rows(*some, row(*LENGTHS), scale=0.4, dropout=0.4)
+        results.append((result, *torch.autograd.grad(result, some, direction.to(dtype))))
+    for one, other in zip(*results, strict=True):
+        assert (one.double() - other).norm() < 0.02 * other.norm()
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
@@ -161,10 +180,26 @@ def test_rows_say_where_every_token_stands() -> None:
 
 
 def test_a_token_sees_those_before_it_in_its_own_item() -> None:
-    seen = Rows(REAL).seen(torch.tensor([[1, 3, 6]]))
-    assert seen.int().tolist() == [
-        [[[1, 1, 0, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0], [0, 0, 0, 0, 1, 1, 1]]]
+    rows = Rows(REAL)
+    places = rows.places(torch.tensor([[1, 2], [2, 2], [3, 1]]))
+    found = [
+        (places[0, mine].tolist(), (tokens.start, tokens.stop), sees.int().tolist())
+        for mine, tokens, sees in rows.seen(places)
     ]
+    assert found == [
+        ([1, 2], (0, 3), [[[[1, 1, 0], [1, 1, 1]]]]),
+        ([3, 3], (3, 4), [[[[1], [1]]]]),
+        ([6, 4], (4, 7), [[[[1, 1, 1], [1, 0, 0]]]]),
+    ]
+
+
+def test_an_item_without_tokens_takes_no_part() -> None:
+    query, key, value = inputs(4, 2)
+    rows = Rows(torch.arange(7) < torch.tensor([7, 0, 1, 5]).unsqueeze(1))
+    assert torch.equal(
+        attend_rows(query, key, value, rows, scale=0.3),
+        attend_rows(query, key, value, row(*LENGTHS), scale=0.3),
+    )
 
 
 def loaded(load: Callable[..., Learner], kind: TinyKind, *, on: bool, **how: str) -> Learner:
@@ -198,6 +233,44 @@ def test_states_and_gradients_are_those_of_the_padded_batch(
         assert torch.allclose(one, other, atol=1e-4), (one - other).abs().max()
 
 
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_bf16_agrees_with_the_padded_batch(load: Callable[..., Learner], method: str) -> None:
+    """Frozen states are in bf16, and autocast rules over trained ones in fp32."""
+    found = []
+    for on in (True, False):
+        learner = loaded(load, "llama", on=on, method=method, dtype="bfloat16")
+        learner.settle()
+        with learner.compute():
+            states = learner.hidden(IDS, MASK, read=READ)
+        found.append((states.float(), *gradients(learner, states.float())))
+    for one, other in zip(*found, strict=True):
+        assert (one - other).norm() <= 0.03 * other.norm() + 1e-6
+
+
+def test_reading_every_token_costs_no_more_than_the_whole_layer(
+    load: Callable[..., Learner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a loss on all tokens, no item's queries look at other items' keys."""
+    learner = loaded(load, "llama", on=True)
+    largest = 0
+    product = torch.bmm
+
+    def measured(one: Tensor, other: Tensor) -> Tensor:
+        nonlocal largest
+        result = product(one, other)
+        largest = max(largest, result.numel())
+        return result
+
+    monkeypatch.setattr(torch, "bmm", measured)
+    read = torch.arange(11).expand(3, -1)
+    heads = learner.info.config["num_attention_heads"]
+    states = learner.hidden(IDS, MASK, read=read)
+    assert largest <= heads * 11 * max(11, learner.info.hidden_size // heads)
+    whole = learner.hidden(IDS, MASK)
+    real = MASK.bool()
+    assert torch.allclose(states[real], whole[real], atol=1e-5)
+
+
 def test_states_of_padding_are_zero(load: Callable[..., Learner]) -> None:
     states = loaded(load, "llama", on=True).hidden(IDS, MASK)
     assert states.shape[:2] == IDS.shape
@@ -218,7 +291,7 @@ def test_no_layer_sees_padding(load: Callable[..., Learner], kind: TinyKind) -> 
 def test_activations_can_be_computed_again(load: Callable[..., Learner]) -> None:
     found = []
     for again in (False, True):
-        learner = loaded(load, "llama", on=True, method="lora")
+        learner = loaded(load, "gpt2", on=True, method="lora")  # it drops probabilities, too
         if again:
             recompute_activations(learner)
         learner.train()
@@ -239,11 +312,22 @@ def test_what_is_generated_or_scored_keeps_its_own_masks(load: Callable[..., Lea
 
 
 @pytest.mark.parametrize(
-    ("name", "can"),
-    [("qwen3", True), ("gpt_neox", True), ("mistral", False), ("qwen2", False), ("bert", False)],
+    ("name", "changes", "can"),
+    [
+        ("qwen3", {}, True),
+        ("gpt_neox", {}, True),
+        ("mistral", {"sliding_window": None}, True),
+        ("qwen2", {"use_sliding_window": False}, True),
+        ("mistral", {}, False),
+        ("qwen2", {}, False),
+        ("llama", {"is_causal": False}, False),
+        ("bert", {}, False),
+    ],
 )
-def test_windows_and_encoders_stay_padded(name: str, can: bool) -> None:
-    body = small_body(name)
+def test_windows_and_what_looks_both_ways_stay_padded(
+    name: str, changes: dict[str, Any], can: bool
+) -> None:
+    body = small_body(name, **changes)
     kind = "encoder" if name == "bert" else "decoder"
     info = ModelInfo(name, kind, name, 32, 2, 90, 64, False, {})
     assert not can_leave_padding_out(body, info)  # before it attends by blocks

@@ -13,15 +13,16 @@ Shapes: b items, h heads, k key heads, g = h / k, s queries, t keys, d numbers p
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tarazu.models.fast.dropout import kept, masked, masked_
-from tarazu.models.fast.unpadded import KEPT_BYTES, Rows, attend_rows, rows_mask
+from tarazu.models.fast import attention_block
+from tarazu.models.fast.attention_block import dropped, gradients
+from tarazu.models.fast.unpadded import Rows, attend_rows, rows_mask
 from tarazu.models.info import ModelInfo
 
 NAME = "tarazu_blocks"
@@ -80,7 +81,7 @@ class _Blocks(torch.autograd.Function):
         heads, keys = key.shape[1], key.shape[2]
         result = query.new_empty(items, queries, all_heads, value.shape[3])
         size = query.element_size() * items * all_heads * queries * keys
-        ctx.keeps = any(ctx.needs_input_grad) and size <= KEPT_BYTES
+        ctx.keeps = any(ctx.needs_input_grad) and size <= attention_block.KEPT_BYTES
         saved: list[Tensor] = []
         ctx.scales = []
         for n, q, seen in form.blocks(query, key):
@@ -88,11 +89,10 @@ class _Blocks(torch.autograd.Function):
             values = value[n, :, :seen].reshape(-1, seen, value.shape[3])
             if ctx.keeps:
                 saved.append(part)
-            if form.dropout:
-                mask, rest = kept(part.shape, form.dropout, part.dtype)
-                saved.append(mask)
-                ctx.scales.append(rest)
-                part = masked(part, mask).mul_(rest)
+            part, drawn = dropped(part, form.dropout)
+            if drawn is not None:
+                saved.append(drawn[0])
+                ctx.scales.append(drawn[1])
             rows = torch.bmm(part, values).view(-1, all_heads, q.stop - q.start, value.shape[3])
             result[n, q] = rows.transpose(1, 2)
         ctx.heads, ctx.form = heads, form
@@ -103,10 +103,9 @@ class _Blocks(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, bias, *rest = ctx.saved_tensors
         saved, scales, form = iter(rest), iter(ctx.scales), ctx.form
-        # In the lowest layer with something trained, LoRA's say, not all three are asked for.
-        for_query = torch.empty_like(query) if ctx.needs_input_grad[0] else None
-        for_key = torch.zeros_like(key) if ctx.needs_input_grad[1] else None
-        for_value = torch.zeros_like(value) if ctx.needs_input_grad[2] else None
+        for_query = torch.empty_like(query)
+        for_key = torch.zeros_like(key)
+        for_value = torch.zeros_like(value)
         for n, q, seen in form.blocks(query, key):
             queries, keys, values = query[n, :, q], key[n, :, :seen], value[n, :, :seen]
             part = (
@@ -114,26 +113,22 @@ class _Blocks(torch.autograd.Function):
                 if ctx.keeps
                 else _probabilities(queries, keys, _part(bias, n, q, seen), form)
             )
+            operands = (
+                _folded(queries * form.scale, ctx.heads),
+                keys.reshape(-1, seen, key.shape[3]),
+                values.reshape(-1, seen, value.shape[3]),
+            )
             out = _folded(gradient[n, q].transpose(1, 2), ctx.heads)
             drawn = (next(saved), next(scales)) if form.dropout else None
-            if for_value is not None:
-                used = part if drawn is None else masked(part, drawn[0]).mul_(drawn[1])
-                for_value[n, :, :seen] += torch.bmm(used.transpose(1, 2), out).view(values.shape)
-            if for_query is None and for_key is None:
-                continue
-            flat = values.reshape(-1, seen, value.shape[3])
-            for_part = torch.bmm(out, flat.transpose(1, 2))
-            if drawn is not None:
-                masked_(for_part, drawn[0]).mul_(drawn[1])
-            for_scores = torch._softmax_backward_data(for_part, part, -1, part.dtype)
-            if for_query is not None:
-                rows = torch.bmm(for_scores, keys.reshape(-1, seen, key.shape[3]))
-                for_query[n, :, q] = rows.view(queries.shape).mul_(form.scale)
-            if for_key is not None:
-                folded = _folded(queries * form.scale, ctx.heads)
-                columns = torch.bmm(for_scores.transpose(1, 2), folded)
-                for_key[n, :, :seen] += columns.view(keys.shape)
-        return for_query, for_key, for_value, None, None
+            found = gradients(part, drawn, operands, out, ctx.needs_input_grad[:3])
+            if found[0] is not None:
+                for_query[n, :, q] = found[0].view(queries.shape).mul_(form.scale)
+            if found[1] is not None:
+                for_key[n, :, :seen] += found[1].view(keys.shape)
+            if found[2] is not None:
+                for_value[n, :, :seen] += found[2].view(values.shape)
+        made = zip((for_query, for_key, for_value), ctx.needs_input_grad, strict=False)
+        return *(one if wanted else None for one, wanted in made), None, None
 
 
 def _part(bias: Tensor | None, items: slice, queries: slice, seen: int) -> Tensor | None:
@@ -178,14 +173,11 @@ def attend(
     return result
 
 
-def _dtype(states: Tensor) -> torch.dtype:
-    """Return the precision that autocast asks for, if it is on."""
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else states.dtype
-
-
-def attend_autocast(query: Tensor, key: Tensor, value: Tensor, **how: Any) -> Tensor:
-    """Do what `attend` does in the precision that autocast asks for, if it is on."""
-    dtype = _dtype(value)
+def in_autocast_precision(
+    attend: Callable[..., Tensor], query: Tensor, key: Tensor, value: Tensor, **how: Any
+) -> Tensor:
+    """Attend in the precision that autocast asks for, if it is on."""
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else value.dtype
     with torch.autocast("cpu", enabled=False):
         return attend(query.to(dtype), key.to(dtype), value.to(dtype), **how)
 
@@ -204,19 +196,15 @@ def attention(
     """Attend as `transformers` asks its attention functions to."""
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if isinstance(attention_mask, Rows):
-        dtype = _dtype(value)
-        with torch.autocast("cpu", enabled=False):
-            states = (query.to(dtype), key.to(dtype), value.to(dtype))
-            return attend_rows(*states, attention_mask, scale=scale, dropout=dropout), None
+        how = {"rows": attention_mask, "scale": scale, "dropout": dropout}
+        return in_autocast_precision(attend_rows, query, key, value, **how), None
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     queries, keys = query.shape[2], key.shape[2]
     if attention_mask is not None:  # a static cache shows more keys than the mask
         key, value = key[:, :, : attention_mask.shape[-1]], value[:, :, : attention_mask.shape[-1]]
     causal = bool(causal) and 1 < queries <= keys
-    result = attend_autocast(
-        query, key, value, mask=attention_mask, scale=scale, causal=causal, dropout=dropout
-    )
-    return result, None
+    how = {"mask": attention_mask, "scale": scale, "causal": causal, "dropout": dropout}
+    return in_autocast_precision(attend, query, key, value, **how), None
 
 
 def use_block_attention(body: Any, info: ModelInfo) -> None:
@@ -247,4 +235,5 @@ def can_leave_padding_out(body: Any, info: ModelInfo) -> bool:
         info.architecture in DECODERS
         and body.config._attn_implementation == NAME
         and getattr(body.config, "sliding_window", None) is None
+        and getattr(body.config, "is_causal", True)
     )

@@ -28,7 +28,8 @@ def kept(shape: torch.Size, p: float, dtype: torch.dtype) -> tuple[Tensor, float
         dtype: Of what is to be `masked`.
 
     Returns:
-        The mask, and by what the rest must be multiplied.
+        The mask, for `masked`: of two-byte precisions all bits of an element or none (int16), else
+        one or zero (uint8). And by what the rest must be multiplied.
     """
     dropped = min(round(p * LEVELS), LEVELS - 1)
     count = shape.numel()
@@ -37,7 +38,7 @@ def kept(shape: torch.Size, p: float, dtype: torch.dtype) -> tuple[Tensor, float
     lanes = drawn[:count].view(shape)
     stays = dropped - LEVELS // 2
     if dtype.itemsize == lanes.element_size():
-        mask = lanes.ge_(stays).neg_()  # all bits of an element, or none
+        mask = lanes.ge_(stays).neg_()
     else:
         mask = lanes.ge(stays).view(torch.uint8)
     return mask, LEVELS / (LEVELS - dropped)

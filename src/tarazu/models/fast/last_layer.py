@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tarazu.models.fast import sequences
-from tarazu.models.fast.attention import NAME, attend_autocast
+from tarazu.models.fast.attention import NAME, attend, in_autocast_precision
 from tarazu.models.fast.rotary import HALVES, turn
 from tarazu.models.fast.sequences import Sequences
 from tarazu.models.fast.unpadded import Rows
@@ -82,7 +82,14 @@ def _attended(
 ) -> Tensor:
     """Return what queries [b, n, r, d] see of keys and values [b, k, s, d]: [b, r, n·d]."""
     query, key, value = states
-    if isinstance(mask, Sequences | Rows):
+    dropout = dropout if module.training else 0.0
+    if isinstance(mask, Rows):  # no item sees anything of another
+        parts = [
+            _seen(module, (query[:, :, mine], key[:, :, some], value[:, :, some]), sees, dropout)
+            for mine, some, sees in mask.seen(read)
+        ]
+        return torch.cat(parts, dim=1)
+    if isinstance(mask, Sequences):
         mask = mask.seen(read)
     elif mask is None and causal:
         places = torch.arange(key.shape[2], device=read.device)
@@ -90,14 +97,18 @@ def _attended(
     elif mask is not None:
         rows = read[:, None, :, None].expand(-1, mask.shape[1], -1, mask.shape[3])
         mask = mask.expand(len(read), -1, -1, -1).gather(2, rows)
-    dropout = dropout if module.training else 0.0
+    return _seen(module, states, mask, dropout)
+
+
+def _seen(
+    module: Any, states: tuple[Tensor, Tensor, Tensor], mask: Tensor | None, dropout: float
+) -> Tensor:
+    """Return what queries [b, n, r, d] see, by a mask [b, 1, r, s]: [b, r, n·d]."""
     if module.config._attn_implementation == NAME:
-        result = attend_autocast(
-            query, key, value, mask=mask, scale=module.scaling, causal=False, dropout=dropout
-        )
-        return result.flatten(2)
+        how = {"mask": mask, "scale": module.scaling, "causal": False, "dropout": dropout}
+        return in_autocast_precision(attend, *states, **how).flatten(2)
     together = functional.scaled_dot_product_attention(
-        query, key, value, mask, dropout, scale=module.scaling, enable_gqa=True
+        *states, mask, dropout, scale=module.scaling, enable_gqa=True
     )
     return together.transpose(1, 2).flatten(2)
 

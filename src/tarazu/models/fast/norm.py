@@ -22,15 +22,15 @@ from tarazu.models.info import ModelInfo
 ROOT_MEAN_SQUARE = frozenset(("llama", "mistral", "qwen2", "qwen3"))
 
 
-HALVES = (torch.bfloat16, torch.float16)
+HALF = (torch.bfloat16, torch.float16)
 ROWS = 1024  # of half precision at a time: of a thousand numbers each, 4 MB in fp32
 
 
-def _normed(states: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """Return y = w·x·r [n, h] and r = 1 / sqrt(mean(x²) + eps) [n, 1] of states [n, h]."""
-    inverse = torch.linalg.vector_norm(states, dim=-1, keepdim=True)
+def _normed(states: Tensor, weight: Tensor, eps: float, inverse: Tensor) -> Tensor:
+    """Return y = w·x·r of states [n, h], and put r = 1 / sqrt(mean(x²) + eps) [n, 1] into place."""
+    torch.linalg.vector_norm(states, dim=-1, keepdim=True, out=inverse)
     inverse.square_().div_(states.shape[-1]).add_(eps).rsqrt_()
-    return (states * inverse).mul_(weight), inverse
+    return (states * inverse).mul_(weight)
 
 
 def _for_states(gradient: Tensor, states: Tensor, weight: Tensor, inverse: Tensor) -> Tensor:
@@ -42,13 +42,13 @@ def _for_states(gradient: Tensor, states: Tensor, weight: Tensor, inverse: Tenso
 
 
 def _by_parts(compute: Callable[..., Tensor], *rows: Tensor) -> Tensor:
-    """Compute something of rows in full precision, and return it in that of the first ones.
+    """Compute something of rows, of those in half precision in fp32; it is as the first ones are.
 
     Args:
-        compute: Takes rows in full precision and returns as many.
+        compute: Takes rows and returns as many.
         rows: [n, …] each.
     """
-    if rows[0].dtype not in HALVES:
+    if rows[0].dtype not in HALF:
         return compute(*rows)
     result = torch.empty_like(rows[0])
     for start in range(0, len(result), ROWS):
@@ -61,35 +61,29 @@ class _Norm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states: Tensor, weight: Tensor, eps: float) -> Tensor:
         flat, wide = states.reshape(-1, states.shape[-1]), _full(weight)
-        inverses = []
-
-        def compute(some: Tensor) -> Tensor:
-            normed, inverse = _normed(some, wide, eps)
-            inverses.append(inverse)
-            return normed
-
-        result = _by_parts(compute, flat).view(states.shape)
-        ctx.save_for_backward(states, weight, torch.cat(inverses))
-        return result
+        inverse = torch.empty(len(flat), 1, dtype=wide.dtype)
+        result = _by_parts(lambda some, r: _normed(some, wide, eps, r), flat, inverse)
+        ctx.save_for_backward(states, weight, inverse)
+        return result.view(states.shape)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         states, weight, inverse = ctx.saved_tensors
-        flat, along = (one.reshape(-1, one.shape[-1]) for one in (gradient, states))
+        flat, rows = (one.reshape(-1, one.shape[-1]) for one in (gradient, states))
         for_weight = None
         if ctx.needs_input_grad[1]:
-            for_weight = (along * inverse).mul_(flat).sum(0).to(weight.dtype)
+            for_weight = (rows * inverse).mul_(flat).sum(0).to(weight.dtype)
         if not ctx.needs_input_grad[0]:  # nothing below is trained
             return None, for_weight, None
         wide = _full(weight)
         for_states = _by_parts(
-            lambda some, x, r: _for_states(some, x, wide, r), flat, along, inverse
+            lambda some, x, r: _for_states(some, x, wide, r), flat, rows, inverse
         )
         return for_states.view(states.shape), for_weight, None
 
 
 def _full(weight: Tensor) -> Tensor:
-    return weight.float() if weight.dtype in HALVES else weight
+    return weight.float() if weight.dtype in HALF else weight
 
 
 def _forward(layer: Any, states: Tensor) -> Tensor:

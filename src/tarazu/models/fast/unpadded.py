@@ -27,12 +27,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tarazu.models.fast.dropout import kept, masked, masked_
+from tarazu.models.fast import attention_block
+from tarazu.models.fast.attention_block import dropped, gradients
 
-KEPT_BYTES = 64 << 20  # more probabilities of a layer are computed again in the backward pass
-# Queries of a block. Fewer skip more keys, more make better matrix products; half-precision
-# products have the higher fixed cost. Measured at 8 texts of 150 to 384 tokens.
-BLOCK = {8: 64, 4: 64, 2: 128}  # by bytes of a number
+# Queries of a block, by bytes of a number. Fewer skip more keys, more make better matrix products;
+# half-precision products have the higher fixed cost. Measured at 8 texts of 150 to 384 tokens.
+BLOCK = {8: 64, 4: 64, 2: 128}
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,21 @@ class Rows:
         every = (self.real.flatten().cumsum(dim=0) - 1).clamp(min=0).view(self.real.shape)
         return every.gather(1, read).view(1, -1)
 
-    def seen(self, places: Tensor) -> Tensor:
-        """Return what tokens at `places` of the row [1, r] see: a mask [1, 1, r, t]."""
-        item = torch.arange(len(self.lengths), device=self.real.device)
-        item = item.repeat_interleave(self.real.sum(dim=1))
-        every = torch.arange(len(item), device=self.real.device)
-        chosen = places.squeeze(0).unsqueeze(-1)
-        return ((item == item[chosen]) & (every <= chosen))[None, None]
+    def seen(self, places: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+        """Yield of every item which places of the row are read, its tokens, and what they see.
+
+        Args:
+            places: [1, b·r] as `places` returns them.
+
+        Yields:
+            A slice of the places, a slice of the row, and a mask [1, 1, r, tokens].
+        """
+        each, start = places.shape[1] // len(self.lengths), 0
+        for number, length in enumerate(self.lengths):
+            mine = slice(number * each, (number + 1) * each)
+            tokens = torch.arange(start, start + length, device=places.device)
+            yield mine, slice(start, start + length), tokens <= places[:, None, mine, None]
+            start += length
 
     @contextmanager
     def attended(self) -> Iterator[None]:
@@ -128,7 +136,7 @@ class _Form:
     def blocks(self, size: int) -> Iterator[tuple[slice, slice, int]]:
         """Yield queries and keys of the row, and how many keys come before the queries."""
         start = 0
-        for length in self.lengths:
+        for length in filter(None, self.lengths):
             count = -(-length // size)
             edges = [round(length * i / count) for i in range(count + 1)]
             for low, high in itertools.pairwise(edges):
@@ -167,18 +175,17 @@ class _Attended(torch.autograd.Function):
         result = queries.new_empty(heads, tokens, shared, values.shape[2])
         scores = sum(length * length for length in form.lengths)
         bytes_ = query.element_size() * all_heads * scores
-        ctx.keeps = any(ctx.needs_input_grad) and bytes_ <= KEPT_BYTES
+        ctx.keeps = any(ctx.needs_input_grad) and bytes_ <= attention_block.KEPT_BYTES
         saved: list[Tensor] = []
         ctx.scales = []
         for q, t, before in form.blocks(size):
             part = _probabilities(_folded(queries, q), keys[:, t], before, shared)
             if ctx.keeps:
                 saved.append(part)
-            if form.dropout:
-                mask, rest = kept(part.shape, form.dropout, part.dtype)
-                saved.append(mask)
-                ctx.scales.append(rest)
-                part = masked(part, mask).mul_(rest)
+            part, drawn = dropped(part, form.dropout)
+            if drawn is not None:
+                saved.append(drawn[0])
+                ctx.scales.append(drawn[1])
             result[:, q] = torch.bmm(part, values[:, t]).view(heads, -1, shared, values.shape[2])
         ctx.form, ctx.size = form, size
         ctx.save_for_backward(queries, keys, values, *saved)
@@ -190,36 +197,24 @@ class _Attended(torch.autograd.Function):
         saved, scales, form = iter(rest), iter(ctx.scales), ctx.form
         heads, tokens, shared, width = queries.shape
         outer = _by_key_head(gradient.transpose(1, 2), heads)
-        # In the lowest layer with something trained, LoRA's say, not all three are asked for.
-        for_query = torch.empty_like(queries) if ctx.needs_input_grad[0] else None
-        for_key = torch.zeros_like(keys) if ctx.needs_input_grad[1] else None
-        for_value = torch.zeros_like(values) if ctx.needs_input_grad[2] else None
+        for_query = torch.empty_like(queries)
+        for_key = torch.zeros_like(keys)
+        for_value = torch.zeros_like(values)
         for q, t, before in form.blocks(ctx.size):
             rows, out = _folded(queries, q), _folded(outer, q)
             part = next(saved) if ctx.keeps else _probabilities(rows, keys[:, t], before, shared)
             drawn = (next(saved), next(scales)) if form.dropout else None
-            if for_value is not None:
-                used = part if drawn is None else masked(part, drawn[0]).mul_(drawn[1])
-                for_value[:, t] += torch.bmm(used.transpose(1, 2), out)
-            if for_query is None and for_key is None:
-                continue
-            for_part = torch.bmm(out, values[:, t].transpose(1, 2))
-            if drawn is not None:
-                masked_(for_part, drawn[0]).mul_(drawn[1])
-            for_scores = torch._softmax_backward_data(for_part, part, -1, part.dtype)
-            if for_query is not None:
-                found = torch.bmm(for_scores, keys[:, t])
-                for_query[:, q] = found.view(heads, -1, shared, width)
-            if for_key is not None:
-                for_key[:, t] += torch.bmm(for_scores.transpose(1, 2), rows)
-        if for_query is not None:
-            for_query = for_query.mul_(form.scale).transpose(1, 2).reshape(1, -1, tokens, width)
-        return (
-            for_query,
-            None if for_key is None else for_key.unsqueeze(0),
-            None if for_value is None else for_value.unsqueeze(0),
-            None,
-        )
+            operands = (rows, keys[:, t], values[:, t])
+            found = gradients(part, drawn, operands, out, ctx.needs_input_grad[:3])
+            if found[0] is not None:
+                for_query[:, q] = found[0].view(heads, -1, shared, width)
+            if found[1] is not None:
+                for_key[:, t] += found[1]
+            if found[2] is not None:
+                for_value[:, t] += found[2]
+        for_query = for_query.mul_(form.scale).transpose(1, 2).reshape(-1, tokens, width)
+        made = zip((for_query, for_key, for_value), ctx.needs_input_grad, strict=False)
+        return *(one.unsqueeze(0) if wanted else None for one, wanted in made), None
 
 
 def attend_rows(
