@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from tarazu.models.fast import attention_block
-from tarazu.models.fast.attention_block import dropped, gradients
+from tarazu.models.fast.attention_block import gradients, noted
 from tarazu.models.fast.unpadded import Rows, attend_rows, rows_mask
 from tarazu.models.info import ModelInfo
 
@@ -87,12 +87,7 @@ class _Blocks(torch.autograd.Function):
         for n, q, seen in form.blocks(query, key):
             part = _probabilities(query[n, :, q], key[n, :, :seen], _part(bias, n, q, seen), form)
             values = value[n, :, :seen].reshape(-1, seen, value.shape[3])
-            if ctx.keeps:
-                saved.append(part)
-            part, drawn = dropped(part, form.dropout)
-            if drawn is not None:
-                saved.append(drawn[0])
-                ctx.scales.append(drawn[1])
+            part = noted(part, form.dropout, saved, ctx.scales, keep=ctx.keeps)
             rows = torch.bmm(part, values).view(-1, all_heads, q.stop - q.start, value.shape[3])
             result[n, q] = rows.transpose(1, 2)
         ctx.heads, ctx.form = heads, form

@@ -18,12 +18,26 @@ in any case: a byte for each, in half precision two."""
 Drawn = tuple[Tensor, float]
 
 
-def dropped(part: Tensor, p: float) -> tuple[Tensor, Drawn | None]:
-    """Drop probabilities [n, r, t]; return what is used, and what was drawn."""
+def noted(
+    part: Tensor, p: float, saved: list[Tensor], scales: list[float], *, keep: bool
+) -> Tensor:
+    """Note what the backward pass needs of a block's probabilities; return what is used of them.
+
+    Args:
+        part: Probabilities, [n, r, t].
+        p: Probability that one is dropped.
+        saved: Tensors that are kept: `part` if wanted, then what dropout drew.
+        scales: By what the rest was multiplied, one number for each mask.
+        keep: Whether `part` is kept.
+    """
+    if keep:
+        saved.append(part)
     if not p:
-        return part, None
+        return part
     mask, scale = kept(part.shape, p, part.dtype)
-    return masked(part, mask).mul_(scale), (mask, scale)
+    saved.append(mask)
+    scales.append(scale)
+    return masked(part, mask).mul_(scale)
 
 
 def gradients(

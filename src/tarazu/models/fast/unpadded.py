@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from tarazu.models.fast import attention_block
-from tarazu.models.fast.attention_block import dropped, gradients
+from tarazu.models.fast.attention_block import gradients, noted
 
 # Queries of a block, by bytes of a number. Fewer skip more keys, more make better matrix products;
 # half-precision products have the higher fixed cost. Measured at 8 texts of 150 to 384 tokens.
@@ -180,12 +180,7 @@ class _Attended(torch.autograd.Function):
         ctx.scales = []
         for q, t, before in form.blocks(size):
             part = _probabilities(_folded(queries, q), keys[:, t], before, shared)
-            if ctx.keeps:
-                saved.append(part)
-            part, drawn = dropped(part, form.dropout)
-            if drawn is not None:
-                saved.append(drawn[0])
-                ctx.scales.append(drawn[1])
+            part = noted(part, form.dropout, saved, ctx.scales, keep=ctx.keeps)
             result[:, q] = torch.bmm(part, values[:, t]).view(heads, -1, shared, values.shape[2])
         ctx.form, ctx.size = form, size
         ctx.save_for_backward(queries, keys, values, *saved)
