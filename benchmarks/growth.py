@@ -25,8 +25,9 @@ from typing import Any, Literal
 import altair
 
 from side_by_side.ours import Clock
-from side_by_side.results import machine
+from side_by_side.results import keep_rows, stamp
 from side_by_side.works import WORKS
+from tarazu.models.precision import choose
 from tarazu.splits import Splits, load_splits
 from tarazu.study import plan, run_study
 from tarazu.study_file import load_study
@@ -168,7 +169,7 @@ def _train(file: Path, share: float, scratch: Path, *, answers: bool) -> dict[st
     splits = load_splits(study.spec.data, study.task, study.base)
     (name,) = study.spec.models
     model = fetch(study.spec.models[name], name, base=study.base, note=print)
-    (spec,) = plan(study, study.entries, {name: model}, splits)
+    (spec,) = plan(study, study.entries, {name: model}, splits, choose(study.spec.compute))
     spec = spec.model_copy(update={"share": share})
     clock = Clock()
     mine = splits if answers else Splits(splits.train, splits.validation, {})
@@ -287,9 +288,8 @@ def main() -> None:
         if len(points) > 1:
             costs = [row["cost"] for row in rows if row["kind"] == kind]
             growth[kind] = round(exponent(list(points), costs), 3)
-    args.out.mkdir(parents=True, exist_ok=True)
-    content = {"machine": machine(), "threads": threads, "exponents": growth, "rows": rows}
-    (args.out / "growth.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    row = {**stamp(), "threads": threads, "exponents": growth, "rows": rows}
+    keep_rows([row], args.out / "growth.json")
     plot(rows, args.out / "growth.svg")
     print(f"growth as a power of the size: {growth}")
 

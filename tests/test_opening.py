@@ -13,6 +13,7 @@ import pytest
 
 from tarazu import runner
 from tarazu.errors import BadInput
+from tarazu.models import precision as precision_module
 from tarazu.models.cards import find_card
 from tarazu.models.config import info_from_config
 from tarazu.models.source import LocalModel
@@ -129,6 +130,73 @@ def test_runs_of_other_versions_are_set_aside_and_made_again(place: Place, newer
     assert f"2 runs were made with other versions (torch {newer} → 99.0)" in said
     assert set(states(place).values()) == {"done"}
     assert status(place.out).notes == ("Set aside in stale/, made with other versions: 2.",)
+
+
+@dataclass
+class Processor:
+    """Has bf16 instructions or not, and is found to be faster with them or not."""
+
+    native: bool = True
+    faster: bool = True
+
+
+@pytest.fixture
+def processor(monkeypatch: pytest.MonkeyPatch) -> Processor:
+    found = Processor()
+    monkeypatch.setattr(precision_module, "cpu_has_bf16", lambda: found.native)
+    monkeypatch.setattr(precision_module, "cpu_is_faster_in_bf16", lambda: found.faster)
+    return found
+
+
+AUTO = ["compute.dtype=auto"]
+
+
+def dtypes(result: StudyResult) -> set[str]:
+    return {record.spec.dtype for record in result.records}
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_second_measurement_of_the_processor_changes_no_run(
+    place: Place, processor: Processor, first: bool
+) -> None:
+    """Where bf16 and fp32 are about as fast, noise must not make a study's runs anew."""
+    processor.faster = first
+    before = place.run(overrides=AUTO)
+    assert dtypes(before) == {"bfloat16" if first else "float32"}
+    processor.faster = not first
+    heard = Heard()
+    after = place.run(heard, overrides=AUTO)
+    assert heard.began == []
+    assert [r.key for r in after.records] == [r.key for r in before.records]
+    (said,) = [note for note in heard.notes if "compute.dtype" in note]
+    assert said.startswith(f"Computing in {before.records[0].spec.dtype}, as when the study was")
+
+
+def test_a_precision_that_is_asked_for_is_taken(place: Place, processor: Processor) -> None:
+    place.run(overrides=AUTO)
+    heard = Heard()
+    assert dtypes(place.run(heard, overrides=["compute.dtype=float32"])) == {"float32"}
+    assert not any("Computing in" in note for note in heard.notes)
+    # What was measured is still known.
+    processor.faster = False
+    assert dtypes(place.run(overrides=AUTO)) == {"bfloat16"}
+
+
+def test_a_processor_without_bf16_does_not_pretend_to_have_it(
+    place: Place, processor: Processor
+) -> None:
+    place.run(overrides=AUTO)
+    processor.native = False
+    assert dtypes(place.run(overrides=AUTO)) == {"float32"}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"dtype": 3}', '{"dtype": "float64"}'])
+def test_a_broken_note_of_the_precision_is_measured_again(
+    place: Place, processor: Processor, text: str
+) -> None:
+    (place.out / "precision.json").write_text(text)
+    assert dtypes(place.run(overrides=AUTO)) == {"bfloat16"}
+    assert json.loads((place.out / "precision.json").read_text())["dtype"] == "bfloat16"
 
 
 def test_what_was_set_aside_before_is_not_replaced(place: Place, newer: str) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tarazu.data.item import Item, Prediction
+from tarazu.models.precision import choose
 from tarazu.models.source import fetch
 from tarazu.record.progress import Progress, Silent
 from tarazu.record.record import Phase, RunRecord
@@ -161,7 +162,7 @@ def run_of(study: Study, splits: Splits, job: dict[str, Any]) -> tuple[RunSpec, 
     (entry,) = (entry for entry in study.entries if entry.id == job["entry"])
     assert entry.model is not None
     model = fetch(study.spec.models[entry.model], entry.model, base=study.base, note=print)
-    (first, *_) = plan(study, [entry], {entry.model: model}, splits)
+    (first, *_) = plan(study, [entry], {entry.model: model}, splits, choose(study.spec.compute))
     return first.model_copy(update={"seed": job["seeds"][0]}), model.path, model.info
 
 

@@ -18,6 +18,7 @@ from side_by_side.works import SOURCES, Work
 from tarazu.asking import make_asking
 from tarazu.data.item import Item
 from tarazu.models.load import load_tokenizer
+from tarazu.models.precision import choose
 from tarazu.models.source import LocalModel, fetch
 from tarazu.readings import find_reading
 from tarazu.readings._reading import Asking
@@ -97,7 +98,7 @@ def prepare(work: Work, seeds: Sequence[int], threads: int, folder: Path) -> Pre
         for name in sorted(names)
     }
     splits = load_splits(study.spec.data, study.task, study.base)
-    specs = plan(study, study.entries, models, splits)
+    specs = plan(study, study.entries, models, splits, choose(study.spec.compute))
     return Prepared(work, folder, study, splits, _read_warm(study), specs, models)
 
 

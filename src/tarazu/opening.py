@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tarazu.catalog import plugins_of
 from tarazu.errors import BadInput, Problem
@@ -13,7 +14,7 @@ from tarazu.plugins import Plugin
 from tarazu.record.aside import STALE, bring_back, set_aside
 from tarazu.record.environment import changed, versions
 from tarazu.record.record import RunRecord
-from tarazu.record.spec import DataSpec
+from tarazu.record.spec import ComputeSpec, DataSpec
 from tarazu.record.store import Store
 from tarazu.record.watched import (
     PLUGIN,
@@ -25,6 +26,9 @@ from tarazu.record.watched import (
 )
 from tarazu.study_file import Entry, Study
 from tarazu.study_yaml import read_document
+
+if TYPE_CHECKING:
+    from tarazu.models.precision import Precision
 
 
 def settle_versions(store: Store, entries: Sequence[Entry], note: Callable[[str], None]) -> None:
@@ -44,6 +48,49 @@ def settle_versions(store: Store, entries: Sequence[Entry], note: Callable[[str]
         )
     if back := bring_back(store, asked):
         note(f"{_runs(back)} that had been set aside in {STALE}/ will be used again.")
+
+
+def settle_precision(store: Store, compute: ComputeSpec, note: Callable[[str], None]) -> Precision:
+    """Choose where and in which precision to compute; what was once measured of a CPU stays.
+
+    A processor may be about as fast in both, and a second measurement that fell out otherwise would
+    make every finished run another one.
+
+    Args:
+        store: The output folder.
+        compute: What the study asks for.
+        note: Hears that another precision would be chosen by now.
+
+    Raises:
+        BadInput: See `tarazu.models.precision.choose`.
+    """
+    from tarazu.models.precision import choose, is_native
+
+    now = choose(compute)
+    kept = store.read_precision()
+    if not _is_measured(compute, now) or kept in (None, now.dtype) or not is_native(kept):
+        return now
+    note(
+        f"Computing in {kept}, as when the study was first run, though {now.dtype} was measured to "
+        "be the better choice now. compute.dtype says which."
+    )
+    return replace(now, dtype=kept)
+
+
+def keep_precision(store: Store, compute: ComputeSpec, precision: Precision) -> None:
+    """Write down what was measured, for the next time.
+
+    Args:
+        store: The output folder, locked.
+        compute: What the study asks for.
+        precision: What came of it.
+    """
+    if _is_measured(compute, precision):
+        store.write_precision(precision.dtype)
+
+
+def _is_measured(compute: ComputeSpec, precision: Precision) -> bool:
+    return compute.dtype == "auto" and precision.device == "cpu"
 
 
 def note_plugins(

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tarazu.asking import find_template
 from tarazu.catalog import find_method, find_task, plugins_in_use, plugins_of, using
@@ -24,7 +24,15 @@ from tarazu.models.config import info_from_config
 from tarazu.models.info import ModelInfo
 from tarazu.models.source import LocalModel, describe, fetch
 from tarazu.models.states import shelves
-from tarazu.opening import named_before, note_plugins, settle_versions, untouched, watch_inputs
+from tarazu.opening import (
+    keep_precision,
+    named_before,
+    note_plugins,
+    settle_precision,
+    settle_versions,
+    untouched,
+    watch_inputs,
+)
 from tarazu.plugins import PluginName
 from tarazu.processes import handing_on
 from tarazu.record.environment import same_hashes, versions
@@ -46,6 +54,9 @@ from tarazu.text import Language
 from tarazu.tuning.search import Job
 from tarazu.tuning.stage import Stage, planned
 from tarazu.workshop import Workshop
+
+if TYPE_CHECKING:
+    from tarazu.models.precision import Precision
 
 
 @dataclass(frozen=True)
@@ -135,18 +146,20 @@ def _run_study(
     splits = load_splits(study.spec.data, study.task, study.base)
     for note in splits.notes:
         listener.note(note)
-    specs = plan(study, entries, models, splits)
     if study.spec.tuning is not None and not splits.validation:
         raise bad("data.validation", "must hold items: tuning chooses on them", "none")
     made_by = None if keep_stale else same_hashes(versions())
     folder = Path(out) if out is not None else Path("out") / study.spec.study
     store = Store(folder, made_by)
+    precision = settle_precision(store, study.spec.compute, listener.note)
+    specs = plan(study, entries, models, splits, precision)
     with interruptible(), store.lock(note=listener.note) as held, handing_on(held):
         settle_versions(store, entries, listener.note)
         note_plugins(store, entries, plugins_in_use(), listener.note)
         others = untouched(store, study, entries)
         store.write_study(study.spec.model_dump(mode="json", by_alias=True))
         store.write_base(study.base)
+        keep_precision(store, study.spec.compute, precision)
         for plugin in plugins_in_use():
             if plugin.source is not None:
                 store.write_plugin(plugin.name, plugin.source)
@@ -273,7 +286,11 @@ def _chosen(value: Any, by: Any) -> Setting:
 
 
 def plan(
-    study: Study, entries: Iterable[Entry], models: Mapping[str, LocalModel], splits: Splits
+    study: Study,
+    entries: Iterable[Entry],
+    models: Mapping[str, LocalModel],
+    splits: Splits,
+    precision: Precision,
 ) -> list[RunSpec]:
     """Return every run that the study asks for, in its order.
 
@@ -282,10 +299,8 @@ def plan(
         entries: Its entries.
         models: Models by name.
         splits: The data.
+        precision: Where and in what all of them compute.
     """
-    from tarazu.models.precision import choose
-
-    precision = choose(study.spec.compute)
     inputs, sizes = splits.hashes(), splits.sample_hashes()
     named = study.spec.task if isinstance(study.spec.task, str) else ""
     specs = []

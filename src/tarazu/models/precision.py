@@ -56,6 +56,11 @@ def cpu_has_bf16() -> bool:
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
 
 
+def is_native(dtype: str) -> bool:
+    """Say whether the processor has instructions for a precision, by its name."""
+    return dtype == "float32" or (dtype == "bfloat16" and cpu_has_bf16())
+
+
 @functools.lru_cache(maxsize=1)
 def cpu_is_faster_in_bf16() -> bool:
     """Measure whether bf16 matrix products win on this processor; takes some 0.1 s.

@@ -5,6 +5,7 @@
     study.json                        the resolved study
     .place.json                       where the study file stands, for this machine only
     tuning.json                       a budget in seconds as a number of trials, measured once
+    precision.json                    what a CPU computes in if that is left open, likewise
     runs/<entry>-s<seed>-<key>/       one run: record.json, predictions.parquet, artifacts/
     data/<sha>/items.parquet          the items, once per data set
     plugins/<name>                    plug-ins as they were in the last run; nothing loads them
@@ -52,6 +53,7 @@ RECORD = "record.json"
 _PLACE = ".place.json"
 _LOCK = ".lock"
 _STUDY = "study.json"
+_PRECISION = "precision.json"
 PLUGINS = "plugins"
 
 
@@ -282,11 +284,23 @@ class Store:
 
     def read_budget(self) -> dict[str, Any] | None:
         """Return what `write_budget` wrote; None when it wrote nothing, or not what can be read."""
+        return self._read_json("tuning.json")
+
+    def write_precision(self, dtype: str) -> None:
+        """Write what the CPU computes in, as ``precision.json``."""
+        self._write_json(_PRECISION, {"device": "cpu", "dtype": dtype})
+
+    def read_precision(self) -> str | None:
+        """Return what `write_precision` wrote; None when it wrote nothing that can be read."""
+        dtype = (self._read_json(_PRECISION) or {}).get("dtype")
+        return dtype if isinstance(dtype, str) else None
+
+    def _read_json(self, name: str) -> dict[str, Any] | None:
         try:
-            budget = json.loads((self.folder / "tuning.json").read_text(encoding="utf-8"))
+            values = json.loads((self.folder / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return budget if isinstance(budget, dict) else None
+        return values if isinstance(values, dict) else None
 
     def _write_json(self, name: str, values: Mapping[str, Any]) -> None:
         text = scrub(json.dumps(values, ensure_ascii=False, indent=2)) + "\n"
