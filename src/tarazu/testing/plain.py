@@ -6,8 +6,9 @@ compared with equal weights: where a gradient is nothing but rounding, AdamW mak
 it, as in a bias that all scores share, which moves the scores and no loss.
 
 `length_buckets` is no way to compute: it says which examples share an update. Two choices are
-compared at the same batches, of like length or not. `kept_memory` is read where a run gets its
-process (`tarazu.work`), which a case does not have, and `sequences` on CUDA only.
+compared at the same batches, of like length or not. `kept_memory` and `token_tables` are read
+where a run gets its process (`tarazu.work`), which a case does not have, and `sequences` on CUDA
+only.
 """
 
 from __future__ import annotations

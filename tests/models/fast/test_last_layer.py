@@ -133,6 +133,17 @@ def test_a_broken_pass_leaves_the_layer_whole(load: Callable[..., Learner]) -> N
     assert learner.hidden(IDS, MASK).shape[1] == 11
 
 
+@pytest.mark.parametrize("kind", ["bert", "llama"])
+def test_what_a_layer_is_given_beside_is_not_lost(
+    load: Callable[..., Learner], kind: TinyKind
+) -> None:
+    """An argument that the short layer does not know must not be left out in silence."""
+    last = load(kind, "text").last
+    assert last is not None
+    with last.reading(READ), pytest.raises(TypeError, match="no more than states"):
+        last(torch.zeros(3, 11, 32), None, torch.ones(1))
+
+
 @pytest.mark.parametrize(("pooling", "token"), [("first", 4), ("last", 10)])
 def test_a_head_names_the_token_it_reads(pooling: str, token: int) -> None:
     head = ClassificationHead(8, 3, pooling=pooling, dropout=0.0, deep=False)

@@ -271,6 +271,20 @@ def test_reading_every_token_costs_no_more_than_the_whole_layer(
     assert torch.allclose(states[real], whole[real], atol=1e-5)
 
 
+@pytest.mark.parametrize("empty", [0, 1, 2])
+def test_an_item_without_tokens_is_read_beside_others(
+    load: Callable[..., Learner], empty: int
+) -> None:
+    learner, mask = load("llama", "text", method="full"), MASK.clone()
+    mask[empty] = 0
+    others = [item for item in range(3) if item != empty]
+    short = learner.hidden(IDS, mask, read=READ)
+    whole = learner.hidden(IDS, mask)[torch.arange(3).unsqueeze(1), READ]
+    assert torch.allclose(short[others], whole[others], atol=1e-5)
+    (gradient,) = torch.autograd.grad(short.sum(), learner.trunk.get_input_embeddings().weight)
+    assert gradient.isfinite().all()
+
+
 def test_states_of_padding_are_zero(load: Callable[..., Learner]) -> None:
     states = loaded(load, "llama", on=True).hidden(IDS, MASK)
     assert states.shape[:2] == IDS.shape

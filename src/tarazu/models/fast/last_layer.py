@@ -63,6 +63,8 @@ class LastLayer:
         if self.read is None:
             whole: Tensor = self.whole(hidden_states, attention_mask, *args, **others)
             return whole
+        if any(one is not None for one in args):  # an encoder's states, for cross-attention
+            raise TypeError("the last layer reads no more than states and a mask by their places")
         return self.compute(self.layer, hidden_states, attention_mask, self.read, **others)
 
 
@@ -104,6 +106,8 @@ def _seen(
     module: Any, states: tuple[Tensor, Tensor, Tensor], mask: Tensor | None, dropout: float
 ) -> Tensor:
     """Return what queries [b, n, r, d] see, by a mask [b, 1, r, s]: [b, r, n·d]."""
+    if not states[1].shape[2]:  # an item without tokens
+        return states[0].transpose(1, 2).flatten(2) * 0.0
     if module.config._attn_implementation == NAME:
         how = {"mask": mask, "scale": module.scaling, "causal": False, "dropout": dropout}
         return in_autocast_precision(attend, *states, **how).flatten(2)

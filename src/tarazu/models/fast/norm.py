@@ -45,7 +45,8 @@ def _by_parts(compute: Callable[..., Tensor], *rows: Tensor) -> Tensor:
     """Compute something of rows, of those in half precision in fp32; it is as the first ones are.
 
     Args:
-        compute: Takes rows and returns as many.
+        compute: Takes rows and returns as many. What it writes into rows that are fp32 stays there:
+            of such, it is given views.
         rows: [n, …] each.
     """
     if rows[0].dtype not in HALF:

@@ -30,7 +30,7 @@ class Fast:
         kept_memory: Memory that training frees is not given back to the system, in a run of its own
             on the CPU.
         last_layer: The last layer is computed only where its states are read.
-        norm: Root-mean-square normalisation in few steps, on the CPU in fp32.
+        norm: Root-mean-square normalisation in few steps, on the CPU.
         packed: Prompts are scored side by side in one row, each with all its continuations.
         prefix_cache: What all prompts of a call begin with is computed once.
         own_greedy: Greedy answers come from a loop of our own, which rows leave at their end;
@@ -40,7 +40,7 @@ class Fast:
             above them (`tarazu.models.frozen`).
         trunk_cache: What frozen layers computed is kept. Without, it is computed whenever it is
             needed: equal to the last bit.
-        unpadded: A decoder's training batches are one row without padding, on the CPU.
+        unpadded: A decoder's batch is one row without padding, on the CPU, where no cache is used.
         length_buckets: Training examples of like length share a batch. Without, batches are cut
             from the shuffled order as it comes: other batches, so other losses.
         labelled_only: A loss on words projects onto the vocabulary where there is a label, and asks
