@@ -32,7 +32,6 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -45,11 +44,10 @@ import tarazu.models.fast
 import tarazu.work
 from side_by_side.ours import Clock
 from side_by_side.prepare import prepare, request_of
-from side_by_side.results import machine
+from side_by_side.results import stamp, together, write_rows
 from side_by_side.works import ROOT, WORKS, Work
 from tarazu.models.fast.switches import VARIABLE
 from tarazu.models.learner import Learner
-from tarazu.record.disk import write_synced
 from tarazu.record.progress import Progress
 from tarazu.work import perform
 
@@ -280,11 +278,7 @@ def row_of(work: Work, way: Way, taken: Mapping[Way, Sequence[Trained]]) -> dict
     """Return what compiling came to against the same kernels without, and tarazu as it is."""
     same, own, mine = taken[way.without], taken[Way("own")], taken[way]
     head = {"work": work.name, **asdict(way), "examples": work.examples, "pairs": len(mine)}
-    tail = {
-        "machine": machine(),
-        "torch": torch.__version__,
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
-    }
+    tail = {**stamp(), "torch": torch.__version__}
     failures = [one.failed for one in (*same, *own, *mine) if one.failed]
     if failures:
         return {**head, "failed": failures[0], **tail}
@@ -359,13 +353,8 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def merged(file: Path, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows of a file with newer ones in place of theirs."""
-
-    def name(row: dict[str, Any]) -> tuple[str, ...]:
-        return row["work"], row["kernels"], row["part"]
-
-    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-    both = {name(row): row for row in (*kept, *rows)}
-    return sorted(both.values(), key=lambda row: list(WORKS).index(row["work"]))
+    both = together(file, rows, ("work", "kernels", "part"))
+    return sorted(both, key=lambda row: list(WORKS).index(row["work"]))
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -401,9 +390,7 @@ def main(words: Sequence[str] | None = None) -> None:
             work, args.pairs, args.parts, lambda work, way: in_own_process(work, way, args.plain)
         )
         print(json.dumps(rows), flush=True)
-        args.out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(merged(file, rows), indent=2) + "\n"
-        write_synced(file.with_suffix(".tmp"), text, file)
+        write_rows(merged(file, rows), file)
     print(table(merged(file, [])))
 
 

@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from side_by_side.ours import Clock
 from side_by_side.prepare import prepare, request_of
-from side_by_side.results import machine, write_rows
+from side_by_side.results import keep_rows, stamp
 from side_by_side.works import ROOT, WORKS, Work
 from tarazu.record.progress import Progress
 from tarazu.work import perform
@@ -128,8 +127,7 @@ def measure(work: Work, threads: int) -> dict[str, Any]:
         "products_per_example": round(alone / examples, 5),
         "gigaflops": round(done / alone / 1e9, 1),
         "times_the_floor": round(seconds / alone, 3),
-        "machine": machine(),
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        **stamp(),
     }
 
 
@@ -152,7 +150,7 @@ def main() -> None:
             work = replace(work, examples=args.examples, held_out=1)
         rows.append(measure(work, threads))
         print(json.dumps(rows[-1]), flush=True)
-    write_rows(rows, args.out / "limit.json")
+    keep_rows(rows, args.out / "limit.json", "work")
 
 
 if __name__ == "__main__":

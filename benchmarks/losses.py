@@ -16,13 +16,12 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from side_by_side.peers import PEERS, python_of
 from side_by_side.prepare import prepare
-from side_by_side.results import commit, machine, write_rows
+from side_by_side.results import keep_rows, stamp
 from side_by_side.sides import Runner
 from side_by_side.works import ROOT, WORKS, Work
 
@@ -77,9 +76,7 @@ def compare(work: Work, threads: int, python: Path | None = None) -> dict[str, A
         "ours": ours.loss,
         "theirs": theirs.loss,
         "difference": ours.loss - theirs.loss,
-        "machine": machine(),
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "commit": commit(),
+        **stamp(),
     }
 
 
@@ -98,7 +95,7 @@ def main(words: Sequence[str] | None = None) -> None:
         work = certain(WORKS[name], args.examples, args.epochs)
         rows.append(compare(work, len(os.sched_getaffinity(0))))
         print(json.dumps(rows[-1]), flush=True)
-    write_rows(rows, args.out / "losses.json")
+    keep_rows(rows, args.out / "losses.json", "work")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ import torch
 
 from side_by_side.ours import Clock
 from side_by_side.prepare import prepare, request_of
-from side_by_side.results import machine, write_rows
+from side_by_side.results import keep_rows, stamp
 from side_by_side.works import ROOT, WORKS, Work
 from tarazu.training.checkpoint import Checkpoints, State, checkpoints_for
 from tarazu.work import perform
@@ -110,8 +109,7 @@ def measure(work: Work, pairs: int) -> dict[str, Any]:
         "ratio_max": round(max(ratios), 4),
         # Without any there is nothing to judge.
         "reached": max(shares) < AIM if last["written"] else None,
-        "machine": machine(),
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        **stamp(),
     }
 
 
@@ -147,7 +145,7 @@ def main() -> None:
             return
         rows.append(measure(work, args.pairs))
         print(json.dumps(rows[-1]), flush=True)
-    write_rows(rows, args.out / "overhead.json")
+    keep_rows(rows, args.out / "overhead.json", "work")
 
 
 if __name__ == "__main__":

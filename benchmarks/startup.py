@@ -8,12 +8,13 @@ Commands take turns; each is a new process with warm files (one uncounted round 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from side_by_side.results import keep_rows, stamp
 
 RESULTS = Path(__file__).resolve().parent / "results"
 # Median seconds that are aimed at; bare Python is what no program can undercut.
@@ -60,6 +61,7 @@ def rows_of(taken: dict[str, list[float]]) -> list[dict[str, object]]:
                 "max": round(max(seconds), 4),
                 "aim": aim,
                 "reached": None if aim is None else median < aim,
+                **stamp(),
             }
         )
     return rows
@@ -72,9 +74,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     rows = rows_of(measure(args.rounds))
-    args.out.mkdir(parents=True, exist_ok=True)
-    content = json.dumps(rows, indent=2) + "\n"
-    (args.out / "startup.json").write_text(content, encoding="utf-8")
+    keep_rows(rows, args.out / "startup.json", "command")
     for row in rows:
         said = "" if row["aim"] is None else f"  (aim: under {row['aim']} s)"
         print(f"{row['command']:<15} {row['median']:.3f} s [{row['min']}, {row['max']}]{said}")

@@ -17,11 +17,10 @@ import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from side_by_side.results import machine, write_rows
+from side_by_side.results import keep_rows, stamp
 from side_by_side.works import ROOT
 from tarazu.record.progress import Silent
 from tarazu.record.record import RunRecord
@@ -87,8 +86,7 @@ def row_of(entry: str, pruned: Kept, whole: Kept) -> dict[str, Any]:
         "score_with_pruning": scores.get(ours),
         "score_without": scores.get(best),
         "score_of_defaults": scores.get(0),
-        "machine": machine(),
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        **stamp(),
     }
 
 
@@ -112,7 +110,7 @@ def main(words: Sequence[str] | None = None) -> None:
     rows = [row_of(entry, pruned, whole) for entry in args.only]
     for row in rows:
         print(json.dumps(row), flush=True)
-    write_rows(rows, args.out / "tuning.json")
+    keep_rows(rows, args.out / "tuning.json", "entry")
 
 
 if __name__ == "__main__":

@@ -178,13 +178,16 @@ def test_a_process_that_dies_says_so(
 
 def test_newer_rows_replace_older_ones(bench: SimpleNamespace, tmp_path: Path) -> None:
     file = tmp_path / "compiled.json"
-    old = [{"work": w, "kernels": "own", "part": "model", "n": 1} for w in ("full-squad",)]
-    file.write_text(json.dumps(old))
-    new = [
-        {"work": w, "kernels": "own", "part": "model", "n": 2} for w in ("full-squad", "lora-squad")
+    same = {"kernels": "own", "part": "model", "machine": "here"}
+    old = {"work": "full-squad", "n": 1}
+    file.write_text(json.dumps([same | old, same | old | {"machine": "there"}]))
+    new = [same | {"work": work, "n": 2} for work in ("full-squad", "lora-squad")]
+    kept = [(row["work"], row["machine"], row["n"]) for row in bench.compiled.merged(file, new)]
+    assert kept == [
+        ("lora-squad", "here", 2),
+        ("full-squad", "here", 2),
+        ("full-squad", "there", 1),
     ]
-    kept = bench.compiled.merged(file, new)
-    assert [(row["work"], row["n"]) for row in kept] == [("lora-squad", 2), ("full-squad", 2)]
 
 
 def test_the_design_note_has_the_columns_that_are_printed(bench: SimpleNamespace) -> None:

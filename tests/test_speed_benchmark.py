@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -202,7 +203,7 @@ def test_table_shows_ratios_both_sides_and_reasons() -> None:
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert len({len(one) for one in cells}) == 1
     assert cells[2] == [
-        *("lora-squad", "trl (bf16)", "1", "**2.00 ×** [2.00, 2.00]", "4 ×", "4.00", "2.00"),
+        *("lora-squad", "trl (bf16)", "1", "64", "**2.00 ×** [2.00, 2.00]", "4 ×", "4.00", "2.00"),
         *("2 / 3", "0.500 / 0.250", "–", "0.500 / 0.500"),
     ]
     assert "not run: no / pip x" in cells[3]
@@ -257,6 +258,27 @@ def test_every_machine_has_a_table_of_its_own_the_newest_first(tmp_path: Path) -
     assert ("3.00 ×" in first, "2.00 ×" in first, "2026-11-28" in first) == (True, False, True)
     assert second.startswith("old\n")
     assert ("2.50 ×" in second, "3.00 ×" in second.split("\nRatio:")[0]) == (True, False)
+
+
+def test_rows_of_other_machines_and_works_stay(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "limit.json"
+    mine = {"machine": "here", "work": "a", "n": 1}
+    results.keep_rows([mine, mine | {"work": "b"}, mine | {"machine": "there"}], file, "work")
+    results.keep_rows([mine | {"n": 2}], file, "work")
+    kept = [(row["machine"], row["work"], row["n"]) for row in json.loads(file.read_text())]
+    assert kept == [("here", "a", 2), ("here", "b", 1), ("there", "a", 1)]
+
+
+def test_every_kept_row_says_where_when_and_on_which_code_it_was_measured() -> None:
+    files = sorted((BENCHMARKS / "results").glob("*.json"))
+    rows = {file.name: json.loads(file.read_text(encoding="utf-8")) for file in files}
+    kept = {name: found for name, found in rows.items() if isinstance(found, list)}
+    assert {"growth.json", "limit.json", "speed.json", "startup.json"} <= kept.keys()
+    for name, found in kept.items():
+        assert found
+        for row in found:
+            assert row["machine"], name
+            assert datetime.fromisoformat(row["date"]), name
 
 
 def test_every_peer_is_pinned_and_says_who_recommends_its_settings() -> None:

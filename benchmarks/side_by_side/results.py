@@ -50,6 +50,11 @@ def commit() -> str:
     return done.stdout.strip()
 
 
+def stamp() -> Row:
+    """Return what every row says of where, when and on which code it was measured."""
+    return {"machine": machine(), "date": f"{datetime.now(UTC):%Y-%m-%d}", "commit": commit()}
+
+
 def row_of(
     work: Work, peer: str, pairs: Sequence[Pair], tried: Mapping[str, float], machine: str
 ) -> Row:
@@ -122,14 +127,11 @@ def merge(file: Path, rows: Sequence[Row]) -> list[Row]:
     Returns:
         All rows, the newest machine's first, then in the order of the works and their peers.
     """
-    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-    by_name = {
-        (row["machine"], row["work"], row["peer"], row.get("asked")): row for row in [*kept, *rows]
-    }
+    every = together(file, rows, ("work", "peer", "asked"))
     order = [(work.name, peer) for work in WORKS.values() for peer in work.peers]
-    machines = _machines([*by_name.values()])
+    machines = _machines(every)
     merged = sorted(
-        by_name.values(),
+        every,
         key=lambda row: (
             machines.index(row["machine"]),
             _place(order, row["work"], row["peer"]),
@@ -137,6 +139,24 @@ def merge(file: Path, rows: Sequence[Row]) -> list[Row]:
     )
     write_rows(merged, file)
     return merged
+
+
+def together(file: Path, rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
+    """Return the rows of a file, with new ones in the place of what they measured anew.
+
+    Args:
+        file: What `write_rows` wrote; it need not be there.
+        rows: New rows.
+        names: What tells rows of one machine apart. Other machines' rows always stay.
+    """
+    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    by_name = {(row["machine"], *(row.get(name) for name in names)): row for row in [*kept, *rows]}
+    return list(by_name.values())
+
+
+def keep_rows(rows: Sequence[Row], file: Path, *names: str) -> None:
+    """Write rows into a file beside what it holds, see `together`."""
+    write_rows(together(file, rows, names), file)
 
 
 def write_rows(rows: Sequence[Row], file: Path) -> None:
@@ -160,9 +180,9 @@ def _place(order: Sequence[tuple[str, str]], work: str, peer: str) -> int:
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as a Markdown table."""
     lines = [
-        "| work | peer (settings) | pairs | ratio [range] | aim | tarazu ex/s | peer ex/s "
-        "| processes, s | loss | difference of losses | score |",
-        "|---" * 11 + "|",
+        "| work | peer (settings) | pairs | examples | ratio [range] | aim | tarazu ex/s "
+        "| peer ex/s | processes, s | loss | difference of losses | score |",
+        "|---" * 12 + "|",
     ]
     lines += [f"| {' | '.join(_cells(row))} |" for row in rows]
     return "\n".join(lines) + "\n"
@@ -175,6 +195,7 @@ def _cells(row: Row) -> list[str]:
             row["work"],
             row["peer"],
             "0",
+            "–",
             f"not run: {_one_line(row['reason'])}",
             aim,
             *"–" * 6,
@@ -190,6 +211,7 @@ def _cells(row: Row) -> list[str]:
         row["work"],
         row["peer"] + settings,
         str(row["pairs"]),
+        f"{row['examples']:,}",
         f"**{row['ratio_median']:.2f} ×** [{row['ratio_min']:.2f}, {row['ratio_max']:.2f}]",
         aim,
         _rate(ours) + (f" ({ours['settings']})" if ours["settings"] else ""),
