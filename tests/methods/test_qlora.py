@@ -71,20 +71,42 @@ def test_every_linear_layer_of_the_base_is_in_nf4_and_has_an_adapter(
     assert projection.weight is learner.trunk.get_input_embeddings().weight
 
 
-def test_t26_nothing_is_cast_up_behind_the_planners_back(found: dict[str, Case]) -> None:
-    """`prepare_model_for_kbit_training` would turn norms and embeddings into fp32."""
-    case = found["qlora-text-llama-multinli"]
-    learner = load(case, dtype="bfloat16")
-    floats = {
+def floats(learner: Learner) -> dict[str, torch.dtype]:
+    """Return the precision of everything that is neither trained nor in 4 bits."""
+    return {
         name: parameter.dtype
         for name, parameter in learner.named_parameters()
         if not parameter.requires_grad and parameter.is_floating_point()
     }
-    assert floats
-    assert set(floats.values()) == {torch.bfloat16}, floats
+
+
+def test_t26_nothing_is_cast_up_behind_the_planners_back(found: dict[str, Case]) -> None:
+    """`prepare_model_for_kbit_training` would turn norms and embeddings into fp32."""
+    learner = load(found["qlora-text-llama-multinli"], dtype="bfloat16").train()
+    assert floats(learner)
+    assert set(floats(learner).values()) == {torch.bfloat16}, floats(learner)
     source = Path(inspect.getfile(load_module)).parents[1]
     users = [f for f in source.rglob("*.py") if "prepare_model_for_kbit" in f.read_text("utf-8")]
     assert users == []
+
+
+def test_between_its_products_a_quantised_body_answers_in_fp32_and_trains_in_bf16(
+    found: dict[str, Case],
+) -> None:
+    """Answers in bf16 alone are measurably worse; activations in fp32 would fill a card."""
+    learner = load(found["qlora-text-llama-multinli"], dtype="bfloat16").train()
+    ids, inner = torch.arange(5, 13).view(1, 8), learner.blocks()[-1].mlp
+    seen: list[torch.dtype] = []
+    inner.register_forward_hook(lambda module, given, result: seen.append(given[0].dtype))
+    for _ in range(2):  # there and back
+        for mode, dtype in ((False, torch.float32), (True, torch.bfloat16)):
+            learner.train(mode)
+            wide = {name for name, one in floats(learner).items() if one == torch.float32}
+            assert all("norm" in name for name in wide), wide
+            assert bool(wide) == (not mode)
+            with learner.compute(), torch.no_grad():
+                learner.hidden(ids, torch.ones_like(ids))
+            assert seen.pop() == dtype
 
 
 @pytest.mark.parametrize("model", ["gpt2", "llama"])

@@ -221,6 +221,7 @@ class Learner(nn.Module):
         Dropout below the lowest trained layer would only blur what a method cannot change.
         """
         super().train(mode)
+        self._set_norms()
         if mode and (trained := self._above_frozen_trunk()) is not None:
             self.trunk.eval()
             for block in trained:
@@ -264,6 +265,22 @@ class Learner(nn.Module):
             parameter.data = parameter.data.to(dtype)
         if not quantised:  # those are loaded where they are used
             self.to(self.precision.device)
+        self._set_norms()
+
+    def _set_norms(self) -> None:
+        """Let a quantised body's RMS norms be in fp32 while it answers, narrow while it trains.
+
+        Such a norm returns its weight's dtype and a 4-bit layer that of what it is given, so all
+        between products is in fp32 then. Answers are the better for that: in bf16 a trained
+        SmolLM2-135M loses 0.035 of the loss on 32 of SQuAD's items. Training is not, and would keep
+        activations twice as large: what made casting up in 4-bit training dear (trap T26).
+        """
+        if self.precision is None or not any(hasattr(p, "quant_state") for p in self.parameters()):
+            return
+        dtype = self.precision.torch_dtype if self.training else torch.float32
+        for module in self.body.modules():
+            if hasattr(module, "variance_epsilon") and not module.weight.requires_grad:
+                module.weight.data = module.weight.data.to(dtype)
 
     def named_trained(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Yield every trained parameter with its name, tied ones once."""
