@@ -55,6 +55,7 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/losses.py
+	$(BIN)/python benchmarks/judged.py
 	$(BIN)/python benchmarks/limit.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/overhead.py

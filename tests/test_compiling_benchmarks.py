@@ -1,4 +1,4 @@
-"""The benchmarks of padding and of `torch.compile`: what they count and reckon."""
+"""The benchmarks of padding, of `torch.compile` and of precision: what they count and reckon."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[SimpleNamespace]:
-    names = ("padding", "compiled")
+    names = ("padding", "compiled", "judged")
     yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
     for name in names:
         del sys.modules[name]
@@ -223,6 +223,23 @@ def test_training_goes_through_the_compiler_and_answering_does_not(
     assert done.first > done.compiling / 4
     assert done.loss == pytest.approx(without.loss, abs=1e-4)
     assert bench.compiled.tarazu.work.fit is usual
+
+
+def test_weights_of_either_precision_are_judged_in_both(
+    bench: SimpleNamespace, tiny_work: Any, tmp_path: Path
+) -> None:
+    calm = {"lora": {"model": "tiny", "learning_rate": 1e-2, "dropout": 0.0}}
+    work = replace(tiny_work, entries=calm)
+    rows = {(row["trained"], row["judged"]): row["loss"] for row in bench.judged.measure(work, 1)}
+    assert len(rows) == 4
+    prepared = bench.compiled.prepare(replace(work, dtype="float32"), [0], 1, tmp_path)
+    request = bench.compiled.request_of(prepared, prepared.specs[0], tmp_path)
+    done = bench.compiled.perform(request, tell=bench.compiled.Clock())
+    assert rows["float32", "float32"] == pytest.approx(done.epochs[-1].validation_loss, abs=1e-4)
+    # Weights of their own: what differs is more than how they are judged.
+    assert len(set(rows.values())) == 4
+    assert max(rows.values()) - min(rows.values()) < 0.1
+    assert bench.judged.tarazu.work.fit.__name__ == "fit"
 
 
 def test_no_kernel_of_tarazu_is_compiled_where_they_are_left_apart() -> None:

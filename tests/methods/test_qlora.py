@@ -9,6 +9,7 @@ import bitsandbytes as bnb
 import pytest
 import torch
 from torch import nn
+from transformers import DynamicCache
 
 from tarazu import catalog
 from tarazu.models import load as load_module
@@ -107,6 +108,18 @@ def test_between_its_products_a_quantised_body_answers_in_fp32_and_trains_in_bf1
             with learner.compute(), torch.no_grad():
                 learner.hidden(ids, torch.ones_like(ids))
             assert seen.pop() == dtype
+
+
+def test_a_quantised_body_keeps_keys_and_values_as_attention_reads_them(
+    found: dict[str, Case],
+) -> None:
+    learner = load(found["qlora-text-llama-multinli"], dtype="bfloat16").eval()
+    ids, cache = torch.arange(5, 13).view(1, 8), DynamicCache()
+    with learner.compute(), torch.no_grad():
+        learner.hidden(ids, torch.ones_like(ids), cache=cache)
+    kept = [states for layer in cache.layers for states in (layer.keys, layer.values)]
+    assert len(kept) == 2 * learner.info.layers
+    assert {states.dtype for states in kept} == {torch.bfloat16}
 
 
 @pytest.mark.parametrize("model", ["gpt2", "llama"])

@@ -168,11 +168,19 @@ def attend(
     return result
 
 
+def autocast_dtype(states: Tensor) -> torch.dtype:
+    """Return the precision that autocast asks for; that of the states where it is off."""
+    device = states.device.type
+    if torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return states.dtype
+
+
 def in_autocast_precision(
     attend: Callable[..., Tensor], query: Tensor, key: Tensor, value: Tensor, **how: Any
 ) -> Tensor:
     """Attend in the precision that autocast asks for, if it is on."""
-    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else value.dtype
+    dtype = autocast_dtype(value)
     with torch.autocast("cpu", enabled=False):
         return attend(query.to(dtype), key.to(dtype), value.to(dtype), **how)
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tarazu.models.fast.attention import NAME, attention
+from tarazu.models.fast.attention import NAME, attention, autocast_dtype
 from tarazu.models.fast.bound import Bound
 from tarazu.models.info import ModelInfo
 
@@ -73,6 +73,8 @@ def _forward(
     query = turn(query.transpose(1, 2), cos, sin)
     key = turn(key.transpose(1, 2), cos, sin)
     if past_key_values is not None:
+        # As attention will read them: a 4-bit base answers in fp32 between its products.
+        key, value = (one.to(autocast_dtype(one)) for one in (key, value))
         key, value = past_key_values.update(key, value, layer.layer_idx)
     dropout = layer.attention_dropout if layer.training else 0.0
     result, _ = attention(

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tarazu.models.fast.attention import DECODERS, ENCODERS
+from tarazu.models.fast.attention import DECODERS, ENCODERS, autocast_dtype
 from tarazu.models.info import ModelInfo
 from tarazu.models.precision import Precision
 
@@ -154,7 +154,7 @@ def attention(
 ) -> tuple[Tensor, None]:
     """Attend as `transformers` asks its attention functions to."""
     if isinstance(attention_mask, Sequences):
-        dtype = _dtype(query)
+        dtype = autocast_dtype(query)  # PyTorch does not know it for this kernel
         if not dropout and (not query.is_cuda or dtype in HALVES):
             q, k, v = (attention_mask.packed(one).to(dtype) for one in (query, key, value))
             scale = query.shape[-1] ** -0.5 if scaling is None else scaling
@@ -166,14 +166,6 @@ def attention(
     given = {"dropout": dropout, "scaling": scaling, **others}
     whole, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **given)
     return whole, None
-
-
-def _dtype(states: Tensor) -> torch.dtype:
-    """Return the precision that autocast asks for, if it is on; PyTorch knows not for this one."""
-    device = states.device.type
-    if torch.is_autocast_enabled(device):
-        return torch.get_autocast_dtype(device)
-    return states.dtype
 
 
 def sequences_mask(**asked: Any) -> Any:
