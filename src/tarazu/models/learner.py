@@ -278,9 +278,14 @@ class Learner(nn.Module):
         if self.precision is None or not any(hasattr(p, "quant_state") for p in self.parameters()):
             return
         dtype = self.precision.torch_dtype if self.training else torch.float32
+        for weight in self.frozen_norms():
+            weight.data = weight.data.to(dtype)
+
+    def frozen_norms(self) -> Iterator[nn.Parameter]:
+        """Yield the weights of RMS norms that are not trained."""
         for module in self.body.modules():
             if hasattr(module, "variance_epsilon") and not module.weight.requires_grad:
-                module.weight.data = module.weight.data.to(dtype)
+                yield module.weight
 
     def named_trained(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Yield every trained parameter with its name, tied ones once."""

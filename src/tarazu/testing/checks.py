@@ -149,8 +149,8 @@ def check_attach_counts_the_same_on_meta_tensors(case: Case) -> None:
 
 
 def check_trained_in_fp32(case: Case) -> None:
-    """What is trained is fp32 in every precision (trap T27); what is frozen is not."""
-    learner = load(case, dtype="bfloat16")
+    """What is trained is fp32 in every precision (trap T27); what is frozen then is not."""
+    learner = load(case, dtype="bfloat16").train()
     for name, tensor in trained_tensors(learner).items():
         assert str(tensor.dtype) == "torch.float32", f"{name} is trained in {tensor.dtype}"
     for name, parameter in learner.named_parameters():
