@@ -271,9 +271,9 @@ class Learner(nn.Module):
         """Let a quantised body's RMS norms be in fp32 while it answers, narrow while it trains.
 
         Such a norm returns its weight's dtype and a 4-bit layer that of what it is given, so all
-        between products is in fp32 then. Answers are the better for that: in bf16 a trained
-        SmolLM2-135M loses 0.035 of the loss on 32 of SQuAD's items. Training is not, and would keep
-        activations twice as large: what made casting up in 4-bit training dear (trap T26).
+        between products is in fp32 then. Answers are the better for that, see "What bf16 costs" in
+        ``docs/design/fast-training.md``. Training is not, and would keep activations twice as
+        large: what made casting up in 4-bit training dear (trap T26).
         """
         if self.precision is None or not any(hasattr(p, "quant_state") for p in self.parameters()):
             return
