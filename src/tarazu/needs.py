@@ -84,7 +84,7 @@ def _needed(request: Request, phase: str, *, merged: bool) -> Needs:
     weights = trained * _FP32 + frozen * DTYPES[request.spec.dtype].itemsize
     weights += round(quantised * NF4_BITS / 8)
     if method.four_bit and phase != "train":  # such a base answers with its norms in fp32
-        norms = sum(weight.numel() for weight in learner.frozen_norms())
+        norms = sum(norm.weight.numel() for norm in learner.frozen_norms())
         weights += norms * (_FP32 - DTYPES[request.spec.dtype].itemsize)
     if phase not in ("train", "validate") or not method.trains:
         return Needs(weights)

@@ -221,11 +221,11 @@ class Learner(nn.Module):
         Dropout below the lowest trained layer would only blur what a method cannot change.
         """
         super().train(mode)
-        self._set_norms()
         if mode and (trained := self._above_frozen_trunk()) is not None:
             self.trunk.eval()
             for block in trained:
                 block.train()
+        self._set_norms()
         return self
 
     def frozen_layers(self) -> int:
@@ -277,15 +277,15 @@ class Learner(nn.Module):
         """
         if self.precision is None or not any(hasattr(p, "quant_state") for p in self.parameters()):
             return
-        dtype = self.precision.torch_dtype if self.training else torch.float32
-        for weight in self.frozen_norms():
-            weight.data = weight.data.to(dtype)
+        for norm in self.frozen_norms():  # those below all that is trained answer at all times
+            dtype = self.precision.torch_dtype if norm.training else torch.float32
+            norm.weight.data = norm.weight.data.to(dtype)
 
-    def frozen_norms(self) -> Iterator[nn.Parameter]:
-        """Yield the weights of RMS norms that are not trained."""
+    def frozen_norms(self) -> Iterator[Any]:
+        """Yield the RMS norms that are not trained."""
         for module in self.body.modules():
             if hasattr(module, "variance_epsilon") and not module.weight.requires_grad:
-                yield module.weight
+                yield module
 
     def named_trained(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Yield every trained parameter with its name, tied ones once."""
