@@ -110,6 +110,20 @@ def test_between_its_products_a_quantised_body_answers_in_fp32_and_trains_in_bf1
             assert seen.pop() == dtype
 
 
+def test_a_frozen_trunk_of_a_quantised_body_computes_alike_at_all_times(
+    found: dict[str, Case],
+) -> None:
+    """What it computed is kept, and read both in training and in answering."""
+    learner = load(found["qlora-text-llama-multinli"], dtype="bfloat16")
+    first, *_, last = learner.blocks()
+    first.requires_grad_(False)
+    assert learner.frozen_layers() == 1
+    for mode, above in ((True, torch.bfloat16), (False, torch.float32)):
+        learner.train(mode)
+        assert first.input_layernorm.weight.dtype == torch.float32
+        assert last.input_layernorm.weight.dtype == above
+
+
 def test_a_quantised_body_keeps_keys_and_values_as_attention_reads_them(
     found: dict[str, Case],
 ) -> None:
