@@ -30,7 +30,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,14 +41,14 @@ from torch import nn
 from torch._dynamo.utils import counters, get_compilation_metrics
 
 import tarazu.models.fast
-import tarazu.work
-from side_by_side.ours import Clock
+from side_by_side.ours import Clock, instead_of_fit
 from side_by_side.prepare import prepare, request_of
 from side_by_side.results import stamp, together, write_rows
 from side_by_side.works import ROOT, WORKS, Work
 from tarazu.models.fast.switches import VARIABLE
 from tarazu.models.learner import Learner
 from tarazu.record.progress import Progress
+from tarazu.training.loop import fit
 from tarazu.work import perform
 
 # Some minutes of training each on two cores.
@@ -152,22 +152,19 @@ def compiled(part: str | None, backend: str = "inductor") -> Iterator[None]:
         part: ``model``, ``layers``, or None for nothing.
         backend: Of `torch.compile`.
     """
-    usual = tarazu.work.fit
 
-    def fit(learner: Learner, *rest: Any) -> Any:
+    def compile_and_fit(learner: Learner, *rest: Any) -> Any:
         modules: Iterable[nn.Module] = [learner.trunk] if part == "model" else learner.blocks()
         for module in modules:
             module.compile(dynamic=True, backend=backend)
-        return usual(learner, *rest)
+        return fit(learner, *rest)
 
     torch._dynamo.reset()
     counters.clear()
     try:
-        if part is not None:
-            tarazu.work.fit = fit  # type: ignore[assignment]
-        yield
+        with nullcontext() if part is None else instead_of_fit(compile_and_fit):
+            yield
     finally:
-        tarazu.work.fit = usual
         torch.compiler.set_stance("default")
 
 

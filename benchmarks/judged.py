@@ -15,8 +15,8 @@ import argparse
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import tarazu.work
-from side_by_side.ours import Clock
+from side_by_side.ours import Clock, instead_of_fit
 from side_by_side.prepare import prepare, request_of
 from side_by_side.results import keep_rows, stamp
 from side_by_side.works import ROOT, WORKS, Work
 from tarazu.models.learner import Learner
-from tarazu.training.loop import mean_loss
+from tarazu.training.loop import fit, mean_loss
 from tarazu.work import perform
 
 DEFAULT = ("lora-squad", "qlora-squad")
@@ -40,18 +39,6 @@ Weights = Mapping[str, Tensor]
 
 class _Judged(Exception):
     """All is known; nobody needs answers."""
-
-
-@contextmanager
-def _instead_of_training(fit: Any) -> Iterator[None]:
-    usual = tarazu.work.fit
-    tarazu.work.fit = fit
-    try:
-        yield
-    except _Judged:
-        pass
-    finally:
-        tarazu.work.fit = usual
 
 
 def judge(
@@ -70,12 +57,11 @@ def judge(
         Mean losses per answer token by the precision of training, and what was trained.
     """
     weights, losses = dict(given), {}
-    usual = tarazu.work.fit
 
-    def fit(learner: Learner, loss: Any, rows: Any, held_out: Any, *rest: Any) -> None:
+    def train_and_judge(learner: Learner, loss: Any, rows: Any, held_out: Any, *rest: Any) -> None:
         trained = dict(learner.named_trained())
         if train:
-            usual(learner, loss, rows, None, *rest)
+            fit(learner, loss, rows, None, *rest)
             weights[dtype] = {name: one.detach().clone() for name, one in trained.items()}
         else:
             learner.settle()
@@ -89,7 +75,7 @@ def judge(
 
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(replace(work, dtype=dtype), [0], threads, Path(folder))
-        with _instead_of_training(fit):
+        with suppress(_Judged), instead_of_fit(train_and_judge):
             perform(request_of(prepared, prepared.specs[0], Path(folder)), tell=Clock())
     return losses, weights.get(dtype, {})
 

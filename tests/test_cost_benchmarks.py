@@ -83,26 +83,26 @@ def test_a_tiny_study_is_tuned_both_ways(
     write_nli(tmp_path / "test.csv", nli_items(6, seed=2))
     (tmp_path / "study.yaml").write_text(STUDY)
     monkeypatch.setenv("TARAZU_LEDGER", "")  # put back afterwards
-    words = [f"--study={tmp_path / 'study.yaml'}", "--trials=4", "--only", "lora"]
+    words = [f"--study={tmp_path / 'study.yaml'}", "--trials=4", "--train-rows=8", "--only", "lora"]
     bench.tuning.main([*words, f"--out={tmp_path / 'out'}"])
     (row,) = json.loads((tmp_path / "out" / "tuning.json").read_text())
-    assert row["trials"] == 4
+    assert (row["trials"], row["train_rows"]) == (4, 8)
     assert row["runs_with_pruning"] > 0
     assert row["chosen_with_pruning"] in range(4)
     assert row["score_without"] is not None
     assert row["score_without"] >= row["score_with_pruning"]
 
 
-def trial(number: int, score: float, seconds: float, status: str = "done") -> Any:
+def trial(number: int, score: float, status: str = "done") -> Any:
     return SimpleNamespace(
         stage="trial",
         entry="lora",
         status=status,
         trial=SimpleNamespace(number=number),
         tuned=None,
+        inputs={"train": SimpleNamespace(rows=600)},
         primary_metric="accuracy",
         variants=[SimpleNamespace(metrics={"accuracy": score})],
-        measured={"train": SimpleNamespace(seconds=seconds)},
     )
 
 
@@ -111,17 +111,27 @@ def final(winner: int) -> Any:
 
 
 def test_tuning_is_counted_in_whole_runs_and_judged_by_whole_trials(
-    bench: SimpleNamespace,
+    bench: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now = [0.0]
+    monkeypatch.setattr(bench.tuning, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     pruned, whole = bench.tuning.Kept(), bench.tuning.Kept()
     assert isinstance(pruned, Silent)
+
+    def make(kept: Any, one: Any, seconds: float) -> None:
+        kept.started(0)
+        now[0] += seconds
+        kept.finished(0, one)
+        now[0] += 100.0  # between two runs
+
     # Two trials for a quarter, one of them to the end.
-    for one in (trial(0, 0.4, 2.5), trial(1, 0.5, 2.5), trial(0, 0.6, 7.5), final(0)):
-        pruned.finished(0, one)
-    for one in (trial(0, 0.6, 10.0), trial(1, 0.7, 10.0), final(1)):
-        whole.finished(0, one)
+    for one, took in ((trial(0, 0.4), 2.5), (trial(1, 0.5), 2.5), (trial(0, 0.6), 7.5)):
+        make(pruned, one, took)
+    make(pruned, final(0), 50.0)
+    for one, took in ((trial(0, 0.6), 10.0), (trial(1, 0.7), 10.0), (final(1), 50.0)):
+        make(whole, one, took)
     row = bench.tuning.row_of("lora", pruned, whole)
-    assert (row["trials"], row["runs_with_pruning"]) == (2, 1.25)
+    assert (row["trials"], row["train_rows"], row["runs_with_pruning"]) == (2, 600, 1.25)
     assert (row["chosen_with_pruning"], row["chosen_without"]) == (0, 1)
     assert (row["score_with_pruning"], row["score_without"]) == (0.6, 0.7)
     assert row["score_of_defaults"] == 0.6

@@ -187,7 +187,13 @@ def test_a_processor_without_bf16_does_not_pretend_to_have_it(
 ) -> None:
     place.run(overrides=AUTO)
     processor.native = False
-    assert dtypes(place.run(overrides=AUTO)) == {"float32"}
+    heard = Heard()
+    assert dtypes(place.run(heard, overrides=AUTO)) == {"float32"}
+    (said,) = [note for note in heard.notes if "no instructions" in note]
+    assert said.startswith("Computing in float32: the study was first run in bfloat16")
+    # Back on the processor that has it, all is as it was.
+    processor.native, processor.faster = True, False
+    assert dtypes(place.run(overrides=AUTO)) == {"bfloat16"}
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"dtype": 3}', '{"dtype": "float64"}'])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tarazu.record.progress import PlannedRun, Progress
-from tarazu.record.record import RunRecord
+from tarazu.record.record import Phase, RunRecord
 from tarazu.record.store import Store
 from tarazu.report.api import read_results, report_json
 from tarazu.study import StudyResult, in_turn, run_study
@@ -431,6 +431,15 @@ def test_a_tuned_study_on_tiny_models(ran: Ran, tmp_path: Path) -> None:
             assert record.artifacts == []
         else:
             assert {v.split for v in record.variants} == {"near", "far"}
+            assert record.measured.get("train", Phase()).before == 0
+    for name in ("lora", "too-fast"):
+        # A rung goes on where the one before had stopped, and says what it brings along.
+        rungs = [r for r in result.records if r.entry == name and r.stage == "trial"]
+        on = [r.measured["train"] for r in rungs if r.spec.share > 0.25 and r.status == "done"]
+        assert all(0 < train.before < train.seconds for train in on)
+        assert len(on) >= (3 if name == "lora" else 0)
+        first = [r.measured["train"] for r in rungs if r.spec.share == 0.25 and r.status == "done"]
+        assert all(train.before == 0 for train in first)
     before, again = stamp(result.folder), Heard()
     run_study(tmp_path / "study.yaml", listener=again, **options)
     assert again.began == []

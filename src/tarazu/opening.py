@@ -59,7 +59,7 @@ def settle_precision(store: Store, compute: ComputeSpec, note: Callable[[str], N
     Args:
         store: The output folder.
         compute: What the study asks for.
-        note: Hears that another precision would be chosen by now.
+        note: Hears that another precision would be chosen by now, or that the old one cannot be.
 
     Raises:
         BadInput: See `tarazu.models.precision.choose`.
@@ -68,7 +68,13 @@ def settle_precision(store: Store, compute: ComputeSpec, note: Callable[[str], N
 
     now = choose(compute)
     kept = store.read_precision()
-    if not _is_measured(compute, now) or kept in (None, now.dtype) or not is_native(kept):
+    if not _is_measured(compute, now) or kept in (None, now.dtype):
+        return now
+    if not is_native(kept):
+        note(
+            f"Computing in {now.dtype}: the study was first run in {kept}, for which this "
+            "processor has no instructions. Runs made in it are made again."
+        )
         return now
     note(
         f"Computing in {kept}, as when the study was first run, though {now.dtype} was measured to "
@@ -78,14 +84,14 @@ def settle_precision(store: Store, compute: ComputeSpec, note: Callable[[str], N
 
 
 def keep_precision(store: Store, compute: ComputeSpec, precision: Precision) -> None:
-    """Write down what was measured, for the next time.
+    """Write down what was first measured, for the next time and for a machine gone back to.
 
     Args:
         store: The output folder, locked.
         compute: What the study asks for.
         precision: What came of it.
     """
-    if _is_measured(compute, precision):
+    if _is_measured(compute, precision) and store.read_precision() is None:
         store.write_precision(precision.dtype)
 
 

@@ -427,6 +427,7 @@ class _Neural:
             phase.seconds -= self.meters.phases["validate"].seconds
             phase.shared -= self.meters.phases["validate"].shared
         phase.seconds += result.before
+        phase.before = result.before
         if len(sizes := result.micro_batches) > 1:
             message = f"trained with micro-batches of {', then '.join(map(str, sizes))} rows"
             work.events.append(Event(kind="memory", message=message))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from tarazu.comparison.entries import EntryResult, current, entries, metric_order
+from tarazu.comparison.spent import trial_seconds
 
 if TYPE_CHECKING:
     from tarazu.record.record import Phase, RunRecord
@@ -93,13 +95,11 @@ def costs(records: Sequence[RunRecord]) -> list[Costs]:
     for record in current(records):
         if record.status == "done":
             groups.setdefault((record.entry, record.model), []).append(record)
-    trials: dict[tuple[str, str | None], float] = {}
+    trials: dict[tuple[str, str | None], list[RunRecord]] = defaultdict(list)
     for record in records:
         if record.stage == "trial":
-            place = (record.entry, record.model)
-            spent = sum(phase.seconds for phase in record.measured.values())
-            trials[place] = trials.get(place, 0.0) + spent
-    return [_costs(runs, trials.get(place, 0.0)) for place, runs in groups.items()]
+            trials[record.entry, record.model].append(record)
+    return [_costs(runs, trial_seconds(trials[place])) for place, runs in groups.items()]
 
 
 def _costs(runs: Sequence[RunRecord], tuning: float) -> Costs:

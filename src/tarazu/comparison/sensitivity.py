@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from tarazu.comparison.entries import current
+from tarazu.comparison.spent import trial_seconds
 from tarazu.record.key import canonical_json
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class TrialResult:
         loss: Validation loss there, if there is one.
         first_score: The same at the first rung, which all trials reached.
         failure: Why it failed.
-        seconds: All phases of all its rungs.
+        seconds: All phases of all its rungs; what a rung goes on from is counted once.
     """
 
     number: int
@@ -191,7 +192,7 @@ def _trial(number: int, runs: Sequence[RunRecord], tuned: Tuned) -> TrialResult:
         loss=loss,
         first_score=_score(first),
         failure=last.error if last.status == "failed" else None,
-        seconds=sum(phase.seconds for run in runs for phase in run.measured.values()),
+        seconds=trial_seconds(runs),
     )
 
 

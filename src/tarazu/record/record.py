@@ -103,6 +103,8 @@ class Phase(_Part):
     reserved: int = 0
     shared: float = 0.0
     """Seconds that other runs took for what this one read from their cache instead."""
+    before: float = 0.0
+    """Seconds that a checkpoint brought along, of a process that was stopped or of a lower rung."""
 
     @property
     def alone(self) -> float:

@@ -288,12 +288,12 @@ class Store:
 
     def write_precision(self, dtype: str) -> None:
         """Write what the CPU computes in, as ``precision.json``."""
-        self._write_json(_PRECISION, {"device": "cpu", "dtype": dtype})
+        self._write_json(_PRECISION, {"dtype": dtype})
 
     def read_precision(self) -> str | None:
-        """Return what `write_precision` wrote; None when it wrote nothing that can be read."""
+        """Return what `write_precision` wrote; None when there is nothing that can be used."""
         dtype = (self._read_json(_PRECISION) or {}).get("dtype")
-        return dtype if isinstance(dtype, str) else None
+        return dtype if dtype in ("float32", "bfloat16") else None
 
     def _read_json(self, name: str) -> dict[str, Any] | None:
         try:
