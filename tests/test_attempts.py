@@ -20,6 +20,7 @@ import torch
 
 from tarazu import attempts, runner, work
 from tarazu.attempts import CUTS, Attempts
+from tarazu.errors import BadInput
 from tarazu.models.cards import find_card
 from tarazu.models.config import info_from_config
 from tarazu.models.recompute import Recomputed
@@ -216,6 +217,54 @@ def test_what_fits_nowhere_fails_with_what_it_needs_and_the_study_goes_on(
     assert "with activations computed again" in failed.events[-1].message
     assert all(known_in_persian(event.message) for event in failed.events)
     assert failed.measured["lost"].seconds > 0
+
+
+class Kept:
+    """Checkpoints that keep half of every attempt."""
+
+    folder, made_by = Path("nowhere"), "me"
+
+    def __init__(self, now: list[float]) -> None:
+        self.now = now
+
+    def seconds(self) -> float:
+        return self.now[0] / 2
+
+
+@pytest.mark.parametrize("error", [RunFailed("it broke"), BadInput(), OutOfMemory("no more")])
+def test_what_came_to_nothing_is_counted_whole_and_what_went_on_is_not(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    now, ends = [0.0], iter([OutOfMemory("too much"), error])
+    monkeypatch.setattr(attempts, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def work(request: Any, tell: Any) -> Any:
+        now[0] += 10.0
+        raise next(ends)
+
+    made = Attempts(SimpleNamespace(checkpoints=Kept(now), info=None), lambda progress: None)  # type: ignore[arg-type]
+    room = iter(["less", None])
+    monkeypatch.setattr(made, "_less", lambda phase: next(room))
+    monkeypatch.setattr(made, "_needs", lambda phase, merged: "more")
+    with pytest.raises((RunFailed, BadInput)):
+        made.make(work)
+    assert made.measured["lost"].seconds == pytest.approx(20.0)
+
+
+def test_what_checkpoints_kept_of_an_attempt_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, ends = [0.0], iter([OutOfMemory("too much"), None])
+    monkeypatch.setattr(attempts, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def work(request: Any, tell: Any) -> Any:
+        now[0] += 10.0
+        if (error := next(ends)) is not None:
+            raise error
+        return "done"
+
+    made = Attempts(SimpleNamespace(checkpoints=Kept(now), info=None), lambda progress: None)  # type: ignore[arg-type]
+    monkeypatch.setattr(made, "_less", lambda phase: "less")
+    assert made.make(work) == "done"
+    assert made.measured["lost"].seconds == pytest.approx(5.0)
 
 
 def test_what_cannot_even_be_loaded_is_not_tried_again(

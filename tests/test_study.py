@@ -463,6 +463,8 @@ def test_trials_that_diverge_say_where_and_leave_the_defaults(ran: Ran, tmp_path
     trials = [r for r in result.records if r.stage == "trial"]
     assert [r.status for r in trials] == ["failed", "failed"]
     assert [r.fault for r in trials] == ["settings", "settings"]
+    # They cost what they took until it was seen.
+    assert all(r.measured["lost"].seconds > 0 for r in trials)
     assert all("training, step" in (r.error or "") for r in trials)
     assert all("at learning rate" in (r.error or "") for r in trials)
     (final,) = [r for r in result.records if r.stage == "final"]

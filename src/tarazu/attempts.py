@@ -39,7 +39,8 @@ class Attempts:
     Attributes:
         request: The run, as it is asked for now.
         events: What a reader of the record must know.
-        lost: Time of the attempts that came to nothing, less what their checkpoints kept of it.
+        lost: Time of the attempts that came to nothing, less what their checkpoints kept of it
+            for one that went on. Nothing goes on from a run that failed: there it is all.
     """
 
     def __init__(self, request: Request, tell: Tell) -> None:
@@ -54,10 +55,11 @@ class Attempts:
             else None
         )
         self._taken_up = False
+        self._kept_of_lost = 0.0
 
     @property
     def measured(self) -> dict[str, Phase]:
-        """What the lost attempts took; empty when there were none."""
+        """What the attempts took that came to nothing; empty when there were none."""
         return {LOST: self.lost} if self.lost is not None else {}
 
     def make(self, work: Callable[[Request, Tell], Work], *, merged: bool = False) -> Work:
@@ -86,9 +88,12 @@ class Attempts:
                 with self._notes.traced() if self._notes is not None else nullcontext():
                     return work(self.request, heard)
             except OutOfMemory as error:
-                seconds = time.perf_counter() - start - (self._kept() - kept)
-                self._lose(max(seconds, 0.0))
+                self._lose(time.perf_counter() - start, self._kept() - kept)
                 self._ask_for_less(phase, error, merged)
+            except (RunFailed, BadInput):
+                self._lose(time.perf_counter() - start, 0.0)
+                self._give_up()
+                raise
 
     def _take_up(self, merged: bool) -> None:
         """Begin with what attempts of earlier commands came to."""
@@ -119,14 +124,24 @@ class Attempts:
         checkpoints = self.request.checkpoints
         return checkpoints.seconds() if checkpoints is not None else 0.0
 
-    def _lose(self, seconds: float) -> None:
+    def _lose(self, seconds: float, kept: float) -> None:
+        """Count an attempt that came to nothing, of which checkpoints may have kept some."""
         # Not their memory: what a run takes is what it took when it fitted.
         self.lost = self.lost or Phase()
-        self.lost.seconds += seconds
+        kept = min(max(kept, 0.0), seconds)
+        self.lost.seconds += seconds - kept
+        self._kept_of_lost += kept
+
+    def _give_up(self) -> None:
+        """Count what checkpoints kept as well: nothing went on from it to an end."""
+        if self.lost is not None:
+            self.lost.seconds += self._kept_of_lost
+            self._kept_of_lost = 0.0
 
     def _ask_for_less(self, phase: str, error: OutOfMemory, merged: bool) -> None:
         told = self._less(phase)
         if told is None:
+            self._give_up()
             if self._notes is not None:
                 self._notes.forget()  # another time there may be more
             raise RunFailed(self._too_much(phase, error, merged), error.details)

@@ -50,11 +50,9 @@ def run(request: Request, *, tell: Tell) -> Outcome:
             work.predictions += again.predictions
             work.phases |= again.phases
     except RunFailed as error:
-        told = {"events": attempts.events, "measured": attempts.measured}
-        failed = _failed(record, error.reason, "process").model_copy(update=told)
-        return Outcome(failed, [], error.details)
+        return Outcome(_failed(record, error.reason, "process", attempts), [], error.details)
     except BadInput as error:
-        return Outcome(_failed(record, str(error), "settings"), [])
+        return Outcome(_failed(record, str(error), "settings", attempts), [])
     work.events += attempts.events
     work.phases |= attempts.measured
     return Outcome(_done(record, request, work), work.predictions)
@@ -116,8 +114,16 @@ def _listed(name: str, trained_on: Iterable[str]) -> bool:
     return any(wanted == one.casefold() for one in trained_on)
 
 
-def _failed(record: RunRecord, reason: str, fault: str) -> RunRecord:
-    return record.model_copy(update={"error": scrub(reason), "fault": fault, "finished": _now()})
+def _failed(record: RunRecord, reason: str, fault: str, attempts: Attempts) -> RunRecord:
+    return record.model_copy(
+        update={
+            "error": scrub(reason),
+            "fault": fault,
+            "events": attempts.events,
+            "measured": attempts.measured,
+            "finished": _now(),
+        }
+    )
 
 
 def _done(record: RunRecord, request: Request, work: Work) -> RunRecord:

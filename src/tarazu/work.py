@@ -422,12 +422,16 @@ class _Neural:
             phase.tokens = result.tokens
             if learner.frozen is not None:
                 learner.frozen.states.flush()
-        # Validation after each epoch has its own phase; its time is not training.
+        # Answering validation items after each epoch has its own phase; its time is not training.
         if "validate" in self.meters.phases:
             phase.seconds -= self.meters.phases["validate"].seconds
             phase.shared -= self.meters.phases["validate"].shared
         phase.seconds += result.before
         phase.before = result.before
+        if result.watched_before:
+            answering = self.meters.phases.setdefault("validate", Phase())
+            answering.seconds += result.watched_before
+            answering.before = result.watched_before
         if len(sizes := result.micro_batches) > 1:
             message = f"trained with micro-batches of {', then '.join(map(str, sizes))} rows"
             work.events.append(Event(kind="memory", message=message))

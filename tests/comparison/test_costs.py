@@ -5,18 +5,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tarazu.comparison.costs import costs, fronts, pareto_front
-from tarazu.record.record import Phase, VariantResult
+from tarazu.record.record import Phase, Tuned, VariantResult
+
+
+def chose(trials):
+    return Tuned(
+        budget=2, trials=2, seed=7, winner=0, score=0.7, searched={}, fixed=[],
+        keys=[trial.key for trial in trials],
+    )  # fmt: skip
 
 
 def test_time_is_split_into_steps_and_trials_are_counted(make):
     trials = [make(seed=7, stage="trial"), make(seed=8, stage="trial")]
-    (found,) = costs([make(seed=0), make(seed=2), *trials])
+    tuned = chose(trials)
+    (found,) = costs([make(seed=0, tuned=tuned), make(seed=2, tuned=tuned), *trials])
     # The records by hand: load 1 s, train 100 s and the seed, evaluate 10 s.
     assert found.seconds == {"load": 1.0, "train": 101.0, "evaluate": 10.0, "tune": 237.0}
     assert found.total_seconds == pytest.approx(349.0)
     assert found.seconds_per_thousand == pytest.approx(20.0)  # 500 items in 10 s
     assert found.memory == {"load": 500_000_000, "train": 1_500_000_000, "evaluate": 900_000_000}
     assert found.trained == 294_912 + 1_155
+
+
+def test_trials_that_chose_something_else_cost_this_result_nothing(make):
+    """Of older settings in the same folder, or of another number of training rows."""
+    ours, older = make(seed=7, stage="trial"), make(seed=8, stage="trial", rank=4)
+    (found,) = costs([older, ours, make(tuned=chose([ours]))])
+    assert found.seconds["tune"] == pytest.approx(118.0)
+    (found,) = costs([older, make()])
+    assert "tune" not in found.seconds
 
 
 def test_a_merged_form_is_timed_where_it_answers(make):
@@ -88,3 +105,16 @@ def test_fronts_by_split_and_cost(make):
     assert fronts(records) == {
         "test": {"seconds": ["good", "cheap"], "memory": ["good"], "deployed": ["good"]}
     }
+
+
+def test_the_front_of_time_counts_the_trials(make):
+    """What needs many trials to be good is not cheap."""
+    quick, slow = {"train": Phase(seconds=5.0)}, {"train": Phase(seconds=10.0)}
+    trials = [make("tuned", seed=s, stage="trial", measured=slow) for s in (7, 8)]
+    records = [
+        *trials,
+        make("tuned", accuracy=0.5, measured=quick, tuned=chose(trials)),
+        make("plain", accuracy=0.6, measured=slow),
+    ]
+    assert fronts(records)["test"]["seconds"] == ["plain"]
+    assert fronts(records[2:])["test"]["seconds"] == ["plain", "tuned"]

@@ -205,3 +205,50 @@ def test_a_phase_that_is_continued_counts_what_was_made_since():
     assert remaining.of_phase(0.0) is None
     remaining.advance(Progress("train", 90, 100), 10.0)
     assert remaining.of_phase(10.0) == pytest.approx(10.0)
+
+
+def test_a_phase_is_told_before_it_is_known_where_it_goes_on():
+    remaining = Remaining(plan(False))
+    remaining.start(0, 0.0)
+    remaining.advance(Progress("train"), 0.0)  # the checkpoint is read now
+    remaining.advance(Progress("train", 900, 1000), 5.0)
+    assert remaining.of_phase(5.0) is None
+    remaining.advance(Progress("train", 910, 1000), 15.0)
+    assert remaining.of_phase(15.0) == pytest.approx(90.0)
+
+
+def test_what_was_trained_before_the_run_was_taken_up_is_no_work_of_now():
+    runs = [PlannedRun(name, name, False, 10.0) for name in "ab"]
+    remaining = Remaining(runs)
+    remaining.start(0, 0.0)
+    remaining.advance(Progress("train", 90, 100), 0.0)
+    remaining.advance(Progress("train", 100, 100), 10.0)
+    # Between epochs a phase begins again; this is no second taking up.
+    remaining.advance(Progress("validate", 0, 5), 10.0)
+    remaining.advance(Progress("train", 100, 100), 10.0)
+    remaining.finish(0, 10.0)
+    assert remaining.of_study(10.0) == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize(("done", "left"), [(50, 20.0), (0, 10.0)])
+def test_a_rung_is_planned_to_go_on_where_the_one_below_has_stopped(done, left):
+    """Where that state was lost, it is twice the work."""
+    runs = [PlannedRun(name, name, False, 10.0, "trial", "", 0.5) for name in "ab"]
+    remaining = Remaining(runs)
+    remaining.start(0, 0.0)
+    remaining.advance(Progress("train", done, 100), 0.0)
+    remaining.finish(0, 20.0)
+    assert remaining.of_study(20.0) == pytest.approx(left)
+
+
+def test_a_run_that_another_entry_has_made_took_no_time(clock, make):
+    shown, file = view(clock)
+    with shown:
+        shown.planned(plan(False, False))
+        shown.started(0)
+        clock.now += 42
+        shown.finished(0, make())
+        clock.now += 1
+        shown.finished(1, make())
+    last = file.getvalue().splitlines()[-1]
+    assert last == "= run-1 · seed 0 · accuracy 75.0 · already done"

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -100,7 +101,8 @@ def train(load: Callable[..., Learner], data: Callable[..., Any]) -> Callable[..
 def same(
     one: tuple[Fit, dict[str, Tensor], Any], other: tuple[Fit, dict[str, Tensor], Any]
 ) -> None:
-    assert replace(one[0], before=0.0) == replace(other[0], before=0.0)
+    calm = {"before": 0.0, "watched_before": 0.0}
+    assert replace(one[0], **calm) == replace(other[0], **calm)
     assert one[1].keys() == other[1].keys()
     for name, tensor in one[1].items():
         assert torch.equal(tensor, other[1][name]), name
@@ -141,6 +143,35 @@ def test_a_trial_goes_on_from_the_rung_below(train: Callable[..., Any], tmp_path
         train("bert", "lora", rare, plan=replace(PLAN, share=0.25)),
         train("bert", "lora", None, plan=replace(PLAN, share=0.25)),
     )
+
+
+def test_what_watching_took_is_told_apart_from_training_and_kept(
+    load: Callable[..., Learner], data: Callable[..., Any], tmp_path: Path
+) -> None:
+    loss, rows, held_out = data("bert")
+    folder, pause = tmp_path / "run", 0.05
+
+    def metrics() -> dict[str, float]:
+        time.sleep(pause)
+        return {}
+
+    def train(die_at: int = 0) -> Fit:
+        def step(done: int, *rest: Any) -> None:
+            if done == die_at:
+                raise Killed
+
+        learner = load("bert", "classes", method="lora")
+        watch = Watch(step=step, metrics=metrics)
+        return fit(learner, loss, rows, held_out, PLAN, watch, always(folder))
+
+    with pytest.raises(Killed):
+        train(die_at=8)  # in the third epoch: the metrics of two are known
+    kept = always(folder).seconds()
+    again = train()
+    assert 2 * pause <= again.watched_before < 3 * pause
+    # Of all that a checkpoint keeps, this is no training.
+    assert again.before + again.watched_before == pytest.approx(kept)
+    assert again.before > 0
 
 
 def test_without_the_state_of_the_generator_the_rest_would_differ(

@@ -431,6 +431,13 @@ def test_the_plan_counts_trials_and_finished_ones(place: Path, tmp_path: Path, f
     assert not any(run.finished for run in plan)
     assert plan[0].label == "tfidf · trial 0"
     assert "full · rung 2, trial 1 of 3" in [run.label for run in plan]
+    # A rung goes on where the one below stops: half of its updates are made by then.
+    full = {r.label: r for r in plan if r.label.startswith("full · ") and r.stage == "trial"}
+    quarter, half = full["full · trial 1"], full["full · rung 2, trial 1 of 3"]
+    whole = full["full · rung 3, trial 1 of 2"]
+    assert [run.begun for run in (quarter, half, whole)] == [0.0, 0.5, 0.5]
+    assert half.work == pytest.approx(quarter.work)
+    assert whole.work > half.work
     again = Heard()
     study(place, tmp_path, listener=again)
     (plan,) = again.plans

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -50,7 +49,8 @@ class Costs:
     Attributes:
         entry: The entry's id.
         model: Its model.
-        seconds: Mean over seeds by step: ``load``, ``tune`` (all trials together), ``train``
+        seconds: Mean over seeds by step: ``load``, ``tune`` (all trials that chose its settings,
+            together; those of older settings in the same folder play no part), ``train``
             (tokenising and validation included), ``evaluate``, ``merge``. What a run read from
             another one's cache counts as if it had computed it; trials count as they were.
         train_tokens_per_second: Tokens that training read, padding left out; None without training.
@@ -95,11 +95,14 @@ def costs(records: Sequence[RunRecord]) -> list[Costs]:
     for record in current(records):
         if record.status == "done":
             groups.setdefault((record.entry, record.model), []).append(record)
-    trials: dict[tuple[str, str | None], list[RunRecord]] = defaultdict(list)
-    for record in records:
-        if record.stage == "trial":
-            trials[record.entry, record.model].append(record)
-    return [_costs(runs, trial_seconds(trials[place])) for place, runs in groups.items()]
+    trials = {(r.entry, r.key): r for r in records if r.stage == "trial"}
+    return [_costs(runs, _tuning(runs, trials)) for runs in groups.values()]
+
+
+def _tuning(runs: Sequence[RunRecord], trials: Mapping[tuple[str, str], RunRecord]) -> float:
+    """Return the seconds of the trials that chose these runs' settings, and of no others."""
+    keys = {(run.entry, key): None for run in runs if run.tuned for key in run.tuned.keys}
+    return trial_seconds(trials[key] for key in keys if key in trials)
 
 
 def _costs(runs: Sequence[RunRecord], tuning: float) -> Costs:
@@ -170,6 +173,7 @@ def fronts(records: Sequence[RunRecord]) -> dict[str, dict[str, list[str]]]:
         ``deployed`` bytes) the ids of entries, the best first.
     """
     rows = [row for row in entries(records) if row.primary and row.metrics]
+    seconds = {(one.entry, one.model): one.total_seconds for one in costs(records)}
     found: dict[str, dict[str, list[str]]] = {}
     for split in dict.fromkeys(row.split for row in rows if row.split is not None):
         quality = {
@@ -177,7 +181,11 @@ def fronts(records: Sequence[RunRecord]) -> dict[str, dict[str, list[str]]]:
             for row in rows
             if row.split == split
         }
-        costs_of = {row.id: _known_costs(row) for row in rows if row.split == split}
+        costs_of = {
+            row.id: _known_costs(row, seconds.get((row.entry, row.model)))
+            for row in rows
+            if row.split == split
+        }
         found[split] = {}
         for cost in ("seconds", "memory", "deployed"):
             points = {
@@ -190,9 +198,9 @@ def fronts(records: Sequence[RunRecord]) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def _known_costs(row: EntryResult) -> dict[str, float | None]:
+def _known_costs(row: EntryResult, seconds: float | None) -> dict[str, float | None]:
     return {
-        "seconds": row.seconds,
+        "seconds": seconds or None,
         "memory": row.peak_memory_bytes,
         "deployed": row.parameters.deployed_bytes if row.parameters else None,
     }

@@ -19,6 +19,7 @@ class PlannedRun:
         work: Rough cost in arbitrary units, for the remaining time of the whole study.
         stage: A trial of tuning, or a final run.
         key: Content key; empty while tuning has not yet settled which run it will be.
+        begun: Share of its updates that a lower rung has made by then.
     """
 
     label: str
@@ -27,6 +28,7 @@ class PlannedRun:
     work: float
     stage: Literal["trial", "final"] = "final"
     key: str = ""
+    begun: float = 0.0
 
 
 @dataclass(frozen=True)

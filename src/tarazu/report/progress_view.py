@@ -107,7 +107,8 @@ class ProgressView:
         now = self._clock()
         self._remaining.finish(index, now)
         self._over += 1
-        skipped = self._runs[index].finished if index < len(self._runs) else False
+        # Nothing began where another entry, or a trial, has made the same run.
+        skipped = index != self._current
         self._current = None
         self._say(self._outcome(index, record, now, skipped), _style(record, skipped))
 

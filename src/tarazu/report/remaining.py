@@ -23,6 +23,7 @@ class Remaining:
 
     def __init__(self, runs: Sequence[PlannedRun]) -> None:
         self._work = [0.0 if run.finished else max(run.work, 0.0) for run in runs]
+        self._begun = [run.begun for run in runs]
         self._open = dict.fromkeys(index for index, run in enumerate(runs) if not run.finished)
         self._done_work = 0.0
         self._done_seconds = 0.0
@@ -32,19 +33,30 @@ class Remaining:
         self._phase_start = 0.0
         self._phase_first = 0
         self._progress = Progress("")
+        self._trains = False
 
     def start(self, index: int, now: float) -> None:
         """Note that a run begins."""
         self._current, self._run_start = index, now
-        self._phase, self._progress = "", Progress("")
+        self._phase, self._progress, self._trains = "", Progress(""), False
 
     def advance(self, progress: Progress, now: float) -> None:
         """Note how far the current run is."""
-        if progress.phase != self._phase or progress.done < self._progress.done:
+        unknown = self._progress.total == 0  # until now it was only said which phase it is
+        if progress.phase != self._phase or progress.done < self._progress.done or unknown:
             self._phase, self._phase_start = progress.phase, now
             # A phase that is continued from a checkpoint begins in its middle.
             self._phase_first = progress.done
+        if progress.phase == "train" and progress.total > 0 and not self._trains:
+            self._trains = True
+            self._leave_out(progress.done / progress.total)
         self._progress = progress
+
+    def _leave_out(self, share: float) -> None:
+        """Take from the current run's work what was done before it was taken up."""
+        if self._current is not None:
+            planned = 1.0 - self._begun[self._current]
+            self._work[self._current] *= (1.0 - share) / planned
 
     def finish(self, index: int, now: float) -> None:
         """Note that a run is over."""

@@ -191,12 +191,13 @@ class Checkpoints:
         return None
 
     def seconds(self) -> float:
-        """Return the seconds of training that the newest checkpoint keeps; 0 without one."""
+        """Return the seconds that the newest checkpoint keeps, metrics included; 0 without one."""
         for place in self._newest_first():
             with suppress(*_UNUSABLE):
                 body = json.loads((place / _STATE).read_text(encoding="utf-8"))
                 if body["made_by"] == self.made_by:
-                    return float(body["values"]["seconds"])
+                    values = body["values"]
+                    return float(values["seconds"]) + float(values.get("watched", 0.0))
         return 0.0
 
     def _read(self, place: Path, at_most: int) -> State | None:

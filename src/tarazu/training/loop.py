@@ -109,6 +109,7 @@ class Fit:
         selected: Number of the epoch whose weights the learner has now.
         tokens: Tokens that went through the model, padding not counted.
         before: Seconds of training that were spent before it was taken up again.
+        watched_before: Seconds that the watcher's metrics took before; none of them are training.
         micro_batches: Sizes of the micro-batches in the order in which they were used: more than
             one where memory ran out and training went on with fewer rows at a time.
     """
@@ -117,6 +118,7 @@ class Fit:
     selected: int
     tokens: int
     before: float = 0.0
+    watched_before: float = 0.0
     micro_batches: tuple[int, ...] = ()
 
 
@@ -183,6 +185,7 @@ class _Training:
         self.taken_up = self._place()
         self.total = 0.0
         self.before, self.start = 0.0, time.perf_counter()
+        self.watched_before = self.watched = 0.0
         self.batch: list[int] = []
         self.micro_batches = [plan.micro_batch_size or plan.batch_size]
 
@@ -203,7 +206,14 @@ class _Training:
         kept = self.results[selected - 1].validation_loss
         if kept is not None:
             self._must_be_finite(kept, "validation items after ")
-        return Fit(self.results, selected, self.tokens, self.before, tuple(self.micro_batches))
+        return Fit(
+            self.results,
+            selected,
+            self.tokens,
+            self.before,
+            self.watched_before,
+            tuple(self.micro_batches),
+        )
 
     def _epoch(self, epoch: int) -> None:
         """Make the updates of an epoch that are not made yet."""
@@ -280,7 +290,8 @@ class _Training:
         try:
             return held_out, self.watch.metrics()
         finally:
-            self.start += time.perf_counter() - start  # whoever watches measures that
+            took = time.perf_counter() - start  # whoever watches measures that
+            self.start, self.watched = self.start + took, self.watched + took
 
     def _must_be_finite(self, value: float, where: str = "") -> None:
         _must_be_finite(value, self.done, self.batch, self.schedule.get_last_lr(), where)
@@ -295,6 +306,7 @@ class _Training:
             "terms": self.terms,
             "tokens": self.tokens,
             "seconds": self.before + time.perf_counter() - self.start,
+            "watched": self.watched,
             "results": [encoded(asdict(result)) for result in self.results],
             "best": {"epoch": self.keeper.epoch, "loss": encoded(self.keeper.best)},
             "groups": groups,
@@ -334,6 +346,7 @@ class _Training:
         self.taken_up = self._place()
         self.total, self.terms = values["total"], values["terms"]
         self.tokens, self.before = values["tokens"], values["seconds"]
+        self.watched_before = self.watched = values.get("watched", 0.0)
         self.start = time.perf_counter()
         self.micro_batches = _then(values.get("micro_batches", []), self.micro_batches[0])
         restore_random_states(tensors)

@@ -35,6 +35,7 @@ def planned(
     trial: str = "",
     *,
     settled: bool = True,
+    begun: float = 0.0,
 ) -> PlannedRun:
     """Describe a run for the progress view.
 
@@ -45,18 +46,20 @@ def planned(
         infos: Models by name.
         trial: Which trial it is, in words; empty for a final run.
         settled: Whether it will be this run, and not another one that tuning chooses.
+        begun: Share of its updates that a lower rung will have made.
     """
     asked = len(splits.validation) if trial else sum(map(len, splits.tests.values()))
     kind = infos[spec.model].kind if spec.model is not None else "baseline"
     epochs = spec.settings["epochs"].value if "epochs" in spec.settings else 0
     # A backward pass costs about twice a forward pass.
     rows = len(splits.train) if spec.train_rows is None else spec.train_rows
-    work = _START + _COST[kind] * (3 * epochs * rows * spec.share + asked)
+    updates = 3 * epochs * rows * spec.share * (1 - begun)
+    work = _START + _COST[kind] * (updates + asked)
     label = f"{_sized(spec)} · {trial or f'seed {spec.seed}'}"
     key = content_key(spec) if settled else ""
     if not trial:
         return PlannedRun(label, spec.entry, finished, work, "final", key)
-    return PlannedRun(label, spec.entry, finished, work, "trial", key)
+    return PlannedRun(label, spec.entry, finished, work, "trial", key, begun)
 
 
 def _sized(spec: RunSpec) -> str:
@@ -163,13 +166,17 @@ class Stage:
         choice = walk(search, look)
         trials: list[PlannedRun] = []
         for index, rung in enumerate(search.rungs):
+            begun = search.rungs[index - 1].share / rung.share if index else 0.0
             for place in range(rung.trials):
                 told = f"trial {place}"
                 if index:
                     told = f"rung {index + 1}, trial {place + 1} of {rung.trials}"
                 spec, done = search.job(place, index).spec, finished.get(len(trials), False)
                 known = done or index == 0
-                trials.append(planned(spec, done, self.splits, self.infos, told, settled=known))
+                slot = planned(
+                    spec, done, self.splits, self.infos, told, settled=known, begun=begun
+                )
+                trials.append(slot)
         seeds = self.study.spec.seeds
         if choice is not None:
             return trials, [self._slot(job) for job in search.finals(choice, seeds)]
