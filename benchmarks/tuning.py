@@ -113,11 +113,12 @@ def main(words: Sequence[str] | None = None) -> None:
         sizes = [] if args.train_rows is None else [f"data.sample.train={args.train_rows}"]
         # The first run waits for imports and reads its model from disk.
         tune(args.study, args.only[:1], Path(folder) / "first", ["tuning=null", *sizes])
-        pruned, whole = (
-            tune(args.study, args.only, Path(folder) / pruning, [*sizes, tuning])
-            for pruning in ("true", "false")
-            for tuning in [f"tuning={{trials: {args.trials}, pruning: {pruning}}}"]
-        )
+
+        def tuned(pruning: str) -> Kept:
+            tuning = f"tuning={{trials: {args.trials}, pruning: {pruning}}}"
+            return tune(args.study, args.only, Path(folder) / pruning, [*sizes, tuning])
+
+        pruned, whole = tuned("true"), tuned("false")
     rows = [row_of(entry, pruned, whole) for entry in args.only]
     for row in rows:
         print(json.dumps(row), flush=True)

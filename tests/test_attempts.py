@@ -248,7 +248,7 @@ def test_what_came_to_nothing_is_counted_whole_and_what_went_on_is_not(
     monkeypatch.setattr(made, "_needs", lambda phase, merged: "more")
     with pytest.raises((RunFailed, BadInput)):
         made.make(work)
-    assert made.measured["lost"].seconds == pytest.approx(20.0)
+    assert made.measured(failed=True)["lost"].seconds == pytest.approx(20.0)
 
 
 def test_what_checkpoints_kept_of_an_attempt_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +264,7 @@ def test_what_checkpoints_kept_of_an_attempt_is_not_lost(monkeypatch: pytest.Mon
     made = Attempts(SimpleNamespace(checkpoints=Kept(now), info=None), lambda progress: None)  # type: ignore[arg-type]
     monkeypatch.setattr(made, "_less", lambda phase: "less")
     assert made.make(work) == "done"
-    assert made.measured["lost"].seconds == pytest.approx(5.0)
+    assert made.measured(failed=False)["lost"].seconds == pytest.approx(5.0)
 
 
 def test_what_cannot_even_be_loaded_is_not_tried_again(

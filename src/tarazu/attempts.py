@@ -39,14 +39,13 @@ class Attempts:
     Attributes:
         request: The run, as it is asked for now.
         events: What a reader of the record must know.
-        lost: Time of the attempts that came to nothing, less what their checkpoints kept of it
-            for one that went on. Nothing goes on from a run that failed: there it is all.
     """
 
     def __init__(self, request: Request, tell: Tell) -> None:
         self.request = request
         self.events: list[Event] = []
-        self.lost: Phase | None = None
+        self._spent = 0.0  # seconds of attempts that came to nothing
+        self._kept = 0.0  # of these, what checkpoints kept for the next one
         self._tell = tell
         checkpoints = request.checkpoints
         self._notes = (
@@ -55,12 +54,18 @@ class Attempts:
             else None
         )
         self._taken_up = False
-        self._kept_of_lost = 0.0
 
-    @property
-    def measured(self) -> dict[str, Phase]:
-        """What the attempts took that came to nothing; empty when there were none."""
-        return {LOST: self.lost} if self.lost is not None else {}
+    def measured(self, *, failed: bool) -> dict[str, Phase]:
+        """Return the time of the attempts that came to nothing, as a phase; nothing without any.
+
+        Not their memory: what a run takes is what it took when it fitted.
+
+        Args:
+            failed: Whether the run failed. Then nothing went on to an end from what checkpoints
+                kept, and that time counts, too.
+        """
+        lost = self._spent if failed else self._spent - self._kept
+        return {LOST: Phase(seconds=lost)} if self._spent else {}
 
     def make(self, work: Callable[[Request, Tell], Work], *, merged: bool = False) -> Work:
         """Do a part of the run in a process, with less and less at a time until it fits.
@@ -83,17 +88,17 @@ class Attempts:
                     self._notes.at(progress)
                 self._tell(progress)
 
-            start, kept = time.perf_counter(), self._kept()
+            start, kept = time.perf_counter(), self._in_checkpoints()
             try:
                 with self._notes.traced() if self._notes is not None else nullcontext():
                     return work(self.request, heard)
-            except OutOfMemory as error:
-                self._lose(time.perf_counter() - start, self._kept() - kept)
+            except (RunFailed, BadInput) as error:
+                seconds = time.perf_counter() - start
+                self._spent += seconds
+                if not isinstance(error, OutOfMemory):
+                    raise
+                self._kept += min(max(self._in_checkpoints() - kept, 0.0), seconds)
                 self._ask_for_less(phase, error, merged)
-            except (RunFailed, BadInput):
-                self._lose(time.perf_counter() - start, 0.0)
-                self._give_up()
-                raise
 
     def _take_up(self, merged: bool) -> None:
         """Begin with what attempts of earlier commands came to."""
@@ -120,28 +125,13 @@ class Attempts:
             reason = f"so it seems: the whole command was killed {cuts} times at the same place"
             self._ask_for_less(where.partition(" ")[0], OutOfMemory(reason), merged)
 
-    def _kept(self) -> float:
+    def _in_checkpoints(self) -> float:
         checkpoints = self.request.checkpoints
         return checkpoints.seconds() if checkpoints is not None else 0.0
-
-    def _lose(self, seconds: float, kept: float) -> None:
-        """Count an attempt that came to nothing, of which checkpoints may have kept some."""
-        # Not their memory: what a run takes is what it took when it fitted.
-        self.lost = self.lost or Phase()
-        kept = min(max(kept, 0.0), seconds)
-        self.lost.seconds += seconds - kept
-        self._kept_of_lost += kept
-
-    def _give_up(self) -> None:
-        """Count what checkpoints kept as well: nothing went on from it to an end."""
-        if self.lost is not None:
-            self.lost.seconds += self._kept_of_lost
-            self._kept_of_lost = 0.0
 
     def _ask_for_less(self, phase: str, error: OutOfMemory, merged: bool) -> None:
         told = self._less(phase)
         if told is None:
-            self._give_up()
             if self._notes is not None:
                 self._notes.forget()  # another time there may be more
             raise RunFailed(self._too_much(phase, error, merged), error.details)

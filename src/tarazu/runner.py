@@ -54,7 +54,7 @@ def run(request: Request, *, tell: Tell) -> Outcome:
     except BadInput as error:
         return Outcome(_failed(record, str(error), "settings", attempts), [])
     work.events += attempts.events
-    work.phases |= attempts.measured
+    work.phases |= attempts.measured(failed=False)
     return Outcome(_done(record, request, work), work.predictions)
 
 
@@ -120,7 +120,7 @@ def _failed(record: RunRecord, reason: str, fault: str, attempts: Attempts) -> R
             "error": scrub(reason),
             "fault": fault,
             "events": attempts.events,
-            "measured": attempts.measured,
+            "measured": attempts.measured(failed=True),
             "finished": _now(),
         }
     )
