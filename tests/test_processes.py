@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -51,7 +52,55 @@ def loaded(*, tell: Any) -> set[str]:
 
 def test_a_process_starts_with_the_imports_that_runs_need() -> None:
     found = in_own_process(loaded, tell=lambda progress: None)
-    assert {"torch", "transformers", "peft", "bitsandbytes", "accelerate"} <= found
+    assert {"torch", "transformers.modeling_utils", "accelerate", "torch._inductor"} <= found
+
+
+def test_a_process_starts_without_what_asks_cuda_for_its_devices() -> None:
+    """A library that asked in the fork server would keep every run from using a card."""
+    found = in_own_process(loaded, tell=lambda progress: None)
+    assert not {"bitsandbytes", "peft"} & found
+
+
+FRESH_IMPORT = """
+import json, sys, threading, types, torch
+
+called = []
+
+def recorded(name, function):
+    def call(*arguments, **named):
+        called.append(name)
+        return function(*arguments, **named)
+    return call
+
+# Everything that a library may ask of a card; by C, too, in a build that has it.
+for name, value in list(vars(torch.cuda).items()):
+    if isinstance(value, types.FunctionType):
+        setattr(torch.cuda, name, recorded(name, value))
+for name in [name for name in dir(torch._C) if name.startswith(("_cuda_", "_accelerator_"))]:
+    setattr(torch._C, name, recorded(name, getattr(torch._C, name)))
+for name in sys.argv[1:]:
+    __import__(name)
+print(json.dumps({"called": called, "threads": threading.active_count()}))
+"""
+
+
+def fresh_import(*modules: str) -> dict[str, Any]:
+    """Import modules in a new Python; return what was asked of a card, and running threads."""
+    command = [sys.executable, "-c", FRESH_IMPORT, *modules]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_what_the_fork_server_imports_asks_no_card_and_starts_no_thread() -> None:
+    found = fresh_import("tarazu.preload")
+    # For what torch was built is known without a driver.
+    assert set(found["called"]) <= {"_is_compiled", "_accelerator_getAccelerator"}
+    assert found["threads"] == 1
+
+
+def test_the_watch_on_imports_sees_bitsandbytes_ask() -> None:
+    assert "is_available" in fresh_import("bitsandbytes")["called"]
 
 
 def test_a_killed_process_is_reported_as_such() -> None:

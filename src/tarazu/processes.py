@@ -109,7 +109,7 @@ def in_own_process(work: Callable[..., Result], *arguments: Any, tell: Tell) -> 
         KeyboardInterrupt: The study was interrupted, and the process has stopped.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tarazu.work"])
+    context.set_forkserver_preload(["tarazu.preload"])
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(
         target=_child, args=(sender, _Held(_handed_on.get()), work, arguments), daemon=False

@@ -7,12 +7,7 @@ around caches broke repeatedly (trap T24).
 
 from __future__ import annotations
 
-# isort: split
-import tarazu.models._quiet  # noqa: F401 - first: it quietens what follows
-
-# isort: split
 import torch
-from peft.tuners.p_tuning import PromptEncoder, PromptEncoderConfig
 from torch import Tensor, nn
 
 
@@ -33,6 +28,12 @@ class SoftPrompt(nn.Module):
         encoder_hidden_size: int,
         reparameterization: str,
     ) -> None:
+        # Not at the top: peft imports bitsandbytes, which must not be loaded before a fork.
+        import tarazu.models._quiet  # noqa: F401 - first: it quietens what follows
+
+        # isort: split
+        from peft.tuners.p_tuning import PromptEncoder, PromptEncoderConfig
+
         super().__init__()
         self.virtual_tokens = virtual_tokens
         self.hidden_size = hidden_size
