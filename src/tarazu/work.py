@@ -28,7 +28,13 @@ from tarazu.models.fast.memory import give_memory_back, keep_memory
 from tarazu.models.frozen import split_trunk
 from tarazu.models.info import ModelInfo
 from tarazu.models.learner import Learner
-from tarazu.models.load import empty_learner, load_learner, load_tokenizer, tokenizer_hash
+from tarazu.models.load import (
+    empty_learner,
+    load_learner,
+    load_tokenizer,
+    tokenizer_hash,
+    trained_names,
+)
 from tarazu.models.precision import Precision
 from tarazu.models.recompute import recompute_activations
 from tarazu.models.states import Shelves, Spent
@@ -250,10 +256,10 @@ class _Neural:
         self.tables = Tables({}, keep=False)
 
     def run(self) -> Work:
-        parameters = self._count()
+        parameters, trained_in_fp32 = self._count()
         self.tell(Progress("load"))
         with self.meters.phase("load"):
-            learner = self._load(self.folder, four_bit=self.method.four_bit)
+            learner = self._load(self.folder, trained_in_fp32, four_bit=self.method.four_bit)
             self.method.attach(learner, self.knobs)
             learner.settle()
             asking = self._asking(learner)
@@ -323,19 +329,21 @@ class _Neural:
     def answer_merged(self, variant: Variant) -> Work:
         self.tell(Progress("load"))
         with self.meters.phase("load"):
-            learner = self._load(variant.folder, four_bit=False)
+            learner = self._load(variant.folder, frozenset(), four_bit=False)
             learner.settle()
             asking = self._asking(learner)
         predictions = self._answer_all(learner, asking, variant.name)
         phases = {f"{name} {variant.name}": phase for name, phase in self.meters.phases.items()}
         return Work(predictions, phases)
 
-    def _count(self) -> Parameters:
+    def _count(self) -> tuple[Parameters, frozenset[str]]:
+        """Return what the method trains, and which of the model's own weights are among it."""
         learner = empty_learner(self.info, self.reading_name, len(self.task.labels))
         self.method.attach(learner, self.knobs)
-        return count_parameters(learner, self.method.deployed(learner))
+        parameters = count_parameters(learner, self.method.deployed(learner))
+        return parameters, trained_names(learner)
 
-    def _load(self, folder: Path, *, four_bit: bool) -> Learner:
+    def _load(self, folder: Path, trained: frozenset[str], *, four_bit: bool) -> Learner:
         return load_learner(
             folder,
             self.info,
@@ -343,6 +351,7 @@ class _Neural:
             len(self.task.labels),
             self.precision,
             four_bit=four_bit,
+            trained=trained,
         )
 
     def _demonstrations(self) -> Demonstrations | None:
