@@ -137,7 +137,7 @@ def _flipped(failures: Failures) -> list[Text]:
 
 
 def _share_changed(one: Flips) -> float:
-    return float(one.changed().mean()) / one.changes.shape[1]
+    return float(one.changed().mean() / one.changes.shape[1])
 
 
 def _flip(one: Flips, p_holm: float) -> Text:
