@@ -66,7 +66,7 @@ def _performed(request: Request, attempts: Attempts) -> Work:
         if attempts.partial is None:
             raise
         work, reason, details = attempts.partial, error.reason, error.details
-    done = {form.name for form in (*work.variants, *work.missing)}
+    done = {form.name for form in work.variants} | {form.name for form in work.missing}
     absent = [name for name in expected_variants(request) if name not in done]
     work.missing += [Missing(name, reason, details) for name in absent]
     return work
