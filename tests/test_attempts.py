@@ -319,7 +319,8 @@ def test_a_merged_model_that_answers_is_told_from_the_run(monkeypatch: pytest.Mo
         return "much"
 
     monkeypatch.setattr(attempts, "in_own_process", estimate)
-    request: Any = SimpleNamespace(info="a model", checkpoints=None)
+    spec = make_record("qlora-text").spec
+    request: Any = SimpleNamespace(info="a model", checkpoints=None, spec=spec)
 
     def answer(request: Request, tell: Any) -> Work:
         tell(Progress("load"))
@@ -594,3 +595,54 @@ def test_other_errors_are_not_of_memory() -> None:
     assert not _out_of_memory(OSError(errno.ENOSPC, "No space left on device"))
     assert not _out_of_memory(RuntimeError("shapes do not fit"))
     assert not _out_of_memory(RunFailed("x"))
+
+
+class Began(Silent):
+    """Notes of the memory events with which each run ended."""
+
+    def __init__(self) -> None:
+        self.events: list[list[str]] = []
+
+    def finished(self, index: int, record: RunRecord) -> None:
+        said = [event.message for event in record.events if event.kind == "memory"]
+        self.events.append(said)
+
+
+@pytest.mark.parametrize(
+    "parts", [["seeds=[0,1,2]"], ["seeds=[0]", "methods.lora-fast.model=tiny"]]
+)
+def test_the_next_run_of_the_same_shape_begins_with_what_fitted(
+    study: Path, monkeypatch: pytest.MonkeyPatch, parts: list[str]
+) -> None:
+    """Another seed, or another entry with another learning rate, needs as much memory."""
+    if len(parts) == 2:
+        more = ["method=lora", "r=4", "learning_rate=2e-4"]
+        parts = [*parts, *(f"methods.lora-fast.{one}" for one in more)]
+    monkeypatch.setattr(runner, "perform", four_fit)
+    heard = Began()
+    overrides = [*parts, "methods.majority=null"]
+    found = run_study(study / "study.yaml", out=study / "out", overrides=overrides, listener=heard)
+    assert found.failed == 0
+    first, *others = (said for said in heard.events if said)
+    assert len(others) == (2 if "seeds=[0,1,2]" in parts else 1)
+    assert first == [one for one in first if "made again with micro-batches of 4 rows" in one]
+    begun = "memory ran out for an earlier run of this shape: begun with micro-batches of 4 rows"
+    for said in others:
+        assert said == [begun]
+    assert known_in_persian(begun)
+    lost = [record.measured.get("lost") for record in found.records if record.model]
+    assert [one is not None for one in lost] == [True, *[False] * len(others)]
+
+
+def test_another_shape_begins_as_its_settings_say(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With half the rows asked for there is nothing to learn from a run that asked for more."""
+    monkeypatch.setattr(runner, "perform", four_fit)
+    found = run_study(
+        study / "study.yaml",
+        out=study / "out",
+        overrides=["methods.small={method: lora, model: tiny, r: 4, batch_size: 4}"],
+    )
+    (small,) = (record for record in found.records if record.entry == "small")
+    assert [event for event in small.events if event.kind == "memory"] == []

@@ -5,7 +5,10 @@ Fewer rows first, activations computed again only when one row does not fit: see
 content key: the effective batch is the same, and an event tells what was used. Such a run need not
 be equal to the last bit.
 
-What was settled on is noted beside the checkpoints, so that a command that goes on begins with it.
+What was settled on holds for other seeds, trials and entries of the same shape, which would find
+out the same. It is noted beside the checkpoints, too, so that a command that goes on begins with
+it.
+
 Where the system kills the whole command, nobody is left to ask for less; a command that has died
 at the very same place again and again is taken for one without memory by the next.
 """
@@ -21,6 +24,7 @@ from tarazu.errors import BadInput
 from tarazu.needs import needed
 from tarazu.processes import OutOfMemory, RunFailed, Tell, in_own_process
 from tarazu.record.attempted import Attempted, Notes
+from tarazu.record.memory_limits import Fitted, MemoryLimits
 from tarazu.record.progress import Progress
 from tarazu.record.record import Event, Phase
 from tarazu.work import Partial, Request, Work
@@ -42,8 +46,9 @@ class Attempts:
         partial: The result of the last attempt as far as it came, where that stands for itself.
     """
 
-    def __init__(self, request: Request, tell: Tell) -> None:
+    def __init__(self, request: Request, tell: Tell, limits: MemoryLimits | None = None) -> None:
         self.request = request
+        self._limits = limits if limits is not None else MemoryLimits()
         self.events: list[Event] = []
         self.partial: Work | None = None
         self._spent = 0.0  # seconds of attempts that came to nothing
@@ -80,6 +85,7 @@ class Attempts:
             RunFailed: Not even the least fits, or it failed for another reason.
         """
         self._take_up(merged)
+        self._begin_with_known_limits(merged)
         while True:
             phase = ""
 
@@ -97,7 +103,10 @@ class Attempts:
             start, kept = time.perf_counter(), self._in_checkpoints()
             try:
                 with self._notes.traced() if self._notes is not None else nullcontext():
-                    return work(self.request, heard)
+                    result = work(self.request, heard)
+                if self.request.info is not None:
+                    self._limits.note(self.request.spec, self._fitted(), merged=merged)
+                return result
             except (RunFailed, BadInput) as error:
                 seconds = time.perf_counter() - start
                 self._spent += seconds
@@ -130,6 +139,34 @@ class Attempts:
         else:
             reason = f"so it seems: the whole command was killed {cuts} times at the same place"
             self._ask_for_less(where.partition(" ")[0], OutOfMemory(reason), merged)
+
+    def _begin_with_known_limits(self, merged: bool) -> None:
+        """Ask for no more than fitted for an earlier run of this shape, and say so."""
+        if self.request.info is None:
+            return
+        known = self._limits.of(self.request.spec, merged=merged)
+        if known == Fitted():
+            return
+        before = self._fitted()
+        self.request = replace(
+            self.request,
+            fewer_rows=_smaller(before.rows, known.rows),
+            fewer_answers=_smaller(before.answers, known.answers),
+            recompute=before.recompute or known.recompute,
+        )
+        if (now := self._fitted()) == before:
+            return
+        told = [f"micro-batches of {now.rows} rows"] if now.rows != before.rows else []
+        if now.answers != before.answers:
+            told.append(f"evaluation batches of {now.answers} rows")
+        if now.recompute and not before.recompute:
+            told.append("activations computed again")
+        message = f"memory ran out for an earlier run of this shape: begun with {', '.join(told)}"
+        self.events.append(Event(kind=MEMORY_EVENT, message=message))
+
+    def _fitted(self) -> Fitted:
+        request = self.request
+        return Fitted(request.fewer_rows, request.fewer_answers, request.recompute)
 
     def _in_checkpoints(self) -> float:
         checkpoints = self.request.checkpoints
@@ -197,3 +234,9 @@ class Attempts:
             with suppress(RunFailed, BadInput):
                 return str(in_own_process(needed, self.request, phase, merged, tell=self._tell))
         return "more than it had"
+
+
+def _smaller(one: int | None, other: int | None) -> int | None:
+    """Return the smaller of two sizes; None is no limit."""
+    sizes = [size for size in (one, other) if size is not None]
+    return min(sizes) if sizes else None

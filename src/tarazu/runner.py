@@ -17,6 +17,7 @@ from tarazu.models.info import ModelInfo
 from tarazu.processes import RunFailed, Tell, in_own_process
 from tarazu.record.environment import environment
 from tarazu.record.key import content_key
+from tarazu.record.memory_limits import MemoryLimits
 from tarazu.record.record import Attribution, Event, Input, RunRecord, VariantResult
 from tarazu.record.spec import RunSpec
 from tarazu.scrub import scrub
@@ -34,15 +35,16 @@ class Outcome:
     details: str = ""
 
 
-def run(request: Request, *, tell: Tell) -> Outcome:
+def run(request: Request, *, tell: Tell, limits: MemoryLimits | None = None) -> Outcome:
     """Make a run and describe it; a run that fails is described, too.
 
     Args:
         request: The run.
         tell: Hears the progress.
+        limits: What is known of memory from other runs; what this one finds out is added.
     """
     record = blank_record(request)
-    attempts = Attempts(request, tell)
+    attempts = Attempts(request, tell, limits)
     try:
         work = _performed(request, attempts)
     except RunFailed as error:

@@ -6,6 +6,7 @@ ones they are.
 
 from __future__ import annotations
 
+import gc
 import random
 import shutil
 import traceback
@@ -302,6 +303,8 @@ class _Neural:
             self._split_trunk(learner, work)
             self._train(learner, asking, work)
             if self.request.stage == "final":  # the peak of answering is of what answers
+                if self.precision.device != "cpu":  # the optimiser is in reference cycles
+                    gc.collect()
                 give_memory_back()
         work.predictions = self._answer_all(
             learner, asking, "main" if not self.method.variants else "adapter"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tarazu.catalog import plugins_of
@@ -16,6 +16,7 @@ from tarazu.models.states import Shelves
 from tarazu.record.disk import is_of_the_disk
 from tarazu.record.key import content_key
 from tarazu.record.ledger import Ledger
+from tarazu.record.memory_limits import MemoryLimits
 from tarazu.record.progress import Listener
 from tarazu.record.record import Event, RunRecord
 from tarazu.record.store import Store
@@ -43,6 +44,7 @@ class Workshop:
         listener: Hears what happens.
         shelves: Where runs share tokens and what a frozen trunk computed.
         checkpoint_every: Seconds of training between two checkpoints, at least.
+        limits: How much at a time fitted into memory, by the shape of a run.
     """
 
     study: Study
@@ -53,6 +55,7 @@ class Workshop:
     listener: Listener
     shelves: Shelves | None
     checkpoint_every: float
+    limits: MemoryLimits = field(default_factory=MemoryLimits)
 
     def make(self, job: Job, index: int) -> RunRecord:
         """Make a run that is not yet finished; another entry may have made the same one.
@@ -91,7 +94,11 @@ class Workshop:
         with folder as scratch:
             request = self._request(job, Path(scratch), checkpoints)
             with deferred():  # a run that has come to its end is kept
-                outcome = run(request, tell=lambda told: self.listener.progress(index, told))
+                outcome = run(
+                    request,
+                    tell=lambda told: self.listener.progress(index, told),
+                    limits=self.limits,
+                )
                 with shielded():
                     record = self._keep(outcome, job, Path(scratch) / "artifacts")
         if record.fault == "settings" or (record.status == "done" and not trial):

@@ -76,20 +76,28 @@ class Card:
     """A card that remembers its peak, as CUDA's allocator does."""
 
     now, peak = 100, 900
+    reserved, most = 1000, 1800
 
     def take(self, size: int) -> None:
+        """Have so much more for a moment; its blocks, twice as large, stay reserved."""
         self.peak = max(self.peak, self.now + size)
+        self.reserved = max(self.reserved, 2 * (self.now + size))
+        self.most = max(self.most, self.reserved)
+
+    def empty(self) -> None:
+        self.reserved = 2 * self.now
 
     def reset(self) -> None:
-        self.peak = self.now
+        self.peak, self.most = self.now, self.reserved
 
 
 def test_t38_peaks_of_a_card_are_reset_too(monkeypatch: pytest.MonkeyPatch) -> None:
     card = Card()
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", card.empty)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", card.reset)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: card.peak)
-    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda: 2 * card.peak)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda: card.most)
     meters = Meters()
     with meters.phase("train"):
         card.take(50)
@@ -100,3 +108,17 @@ def test_t38_peaks_of_a_card_are_reset_too(monkeypatch: pytest.MonkeyPatch) -> N
         card.take(5)
     found = {name: (phase.allocated, phase.reserved) for name, phase in meters.phases.items()}
     assert found == {"train": (150, 300), "validate": (107, 214), "evaluate": (105, 210)}
+
+
+def test_measuring_a_run_on_the_cpu_asks_no_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that is broken or missing must not keep a run from being measured."""
+
+    def asked(*arguments: object) -> int:
+        raise RuntimeError("Found no NVIDIA driver on your system")
+
+    for name in ("is_available", "empty_cache", "max_memory_allocated", "max_memory_reserved"):
+        monkeypatch.setattr(torch.cuda, name, asked)
+    meters = Meters()
+    with meters.phase("train"):
+        pass
+    assert (meters.phases["train"].reserved, meters.phases["train"].allocated) == (0, 0)

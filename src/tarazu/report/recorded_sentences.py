@@ -106,6 +106,13 @@ SENTENCES = (
         "{old} سطری اجرا شد؛ نمونه‌ها در دسته‌های دیگری‌اند، پس امتیازها شاید در گردکردن فرق کند",
     ),
     Text(
+        "memory ran out for an earlier run of this shape: begun with {sizes}",
+        "حافظه برای اجرای پیشینی با همین ابعاد تمام شده بود: از همان آغاز {sizes}",
+    ),
+    Text("micro-batches of {rows} rows", "ریزدسته‌های {rows} سطری"),
+    Text("evaluation batches of {rows} rows", "دسته‌های ارزیابی {rows} سطری"),
+    Text("activations computed again", "بازمحاسبهٔ فعال‌سازی‌ها"),
+    Text(
         "trained with micro-batches of {sizes} rows",
         "با ریزدسته‌های {sizes} سطری آموزش دید",
     ),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from tarazu.record.record import Phase
 
@@ -19,8 +20,16 @@ def reset_peak() -> None:
     """Forget the peak so far, so that the next phase shows its own (trap T38)."""
     with suppress(OSError):  # not Linux, or not allowed: the peak is then the process's so far
         _CLEAR.write_text("5")
-    if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
+    if (cuda := _cuda_in_use()) is not None:
+        # What the allocator holds of the phase before is no need of the next one.
+        cuda.empty_cache()
+        cuda.reset_peak_memory_stats()
+
+
+def _cuda_in_use() -> Any | None:
+    """Return `torch.cuda` where this process has begun to use a card; to ask begins nothing."""
+    torch = sys.modules.get("torch")
+    return torch.cuda if torch is not None and torch.cuda.is_initialized() else None
 
 
 def peak_resident() -> int:
@@ -74,7 +83,7 @@ class Meters:
         if self._running:
             phase = self._running[-1]
             phase.rss = max(phase.rss, peak_resident())
-            if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_available():
-                phase.allocated = max(phase.allocated, torch.cuda.max_memory_allocated())
-                phase.reserved = max(phase.reserved, torch.cuda.max_memory_reserved())
+            if (cuda := _cuda_in_use()) is not None:
+                phase.allocated = max(phase.allocated, cuda.max_memory_allocated())
+                phase.reserved = max(phase.reserved, cuda.max_memory_reserved())
         reset_peak()
