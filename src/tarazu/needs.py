@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from tarazu.catalog import using_found
 from tarazu.methods._explain_low_rank import NF4_BITS
 from tarazu.models.learner import Learner
-from tarazu.models.load import empty_learner
-from tarazu.models.precision import DTYPES
+from tarazu.models.load import empty_learner, held_dtype
+from tarazu.models.precision import DTYPES, Precision
+from tarazu.models.stored_precision import LARGE
 from tarazu.processes import Tell
 from tarazu.work import Request
 
@@ -70,13 +72,14 @@ def _needed(request: Request, phase: str, *, merged: bool) -> Needs:
     reading = method.reading(request.info, task, request.knobs)
     learner = empty_learner(request.info, reading, len(task.labels))
     whole = sum(p.numel() for p in learner.parameters())
-    if merged:
-        return Needs(whole * DTYPES[request.spec.dtype].itemsize)
+    if merged:  # it is stored in 16 bits
+        large = request.spec.device == "cpu" and whole * _FP32 >= LARGE
+        return Needs(whole * (2 if large else DTYPES[request.spec.dtype].itemsize))
     method.attach(learner, request.knobs)
     trained = sum(p.numel() for _, p in learner.named_trained())
     quantised = _quantised(learner) if method.four_bit else 0
     frozen = sum(p.numel() for p in learner.parameters()) - trained - quantised
-    weights = trained * _FP32 + frozen * DTYPES[request.spec.dtype].itemsize
+    weights = trained * _FP32 + frozen * _held(request).itemsize
     weights += round(quantised * NF4_BITS / 8)
     if method.four_bit and phase != "train":  # such a base answers with its norms in fp32
         norms = sum(norm.weight.numel() for norm in learner.frozen_norms())
@@ -87,6 +90,14 @@ def _needed(request: Request, phase: str, *, merged: bool) -> Needs:
         weights += trained * _FP32
     gradients = trained * _FP32 if phase == "train" else 0
     return Needs(weights, gradients, _MOMENTS * trained * _FP32)
+
+
+def _held(request: Request) -> torch.dtype:
+    """Return the precision of frozen weights that are not quantised."""
+    spec = request.spec
+    if request.folder is None or request.method.four_bit:
+        return DTYPES[spec.dtype]
+    return held_dtype(request.folder, Precision(spec.device, spec.dtype, spec.threads))
 
 
 def _quantised(learner: Learner) -> int:

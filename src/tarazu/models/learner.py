@@ -24,6 +24,7 @@ from tarazu.models.fast.unpadded import Rows
 from tarazu.models.info import ModelInfo
 from tarazu.models.precision import Precision
 from tarazu.models.soft_prompt import SoftPrompt
+from tarazu.models.stored_precision import is_held_as_stored
 
 if TYPE_CHECKING:
     from tarazu.models.fast.last_layer import LastLayer
@@ -203,9 +204,10 @@ class Learner(nn.Module):
         """Project hidden states [..., h] onto the vocabulary, [..., V], in fp32."""
         projection = self.body.get_output_embeddings()
         # With fp32 inputs and no autocast the projection may be stored in another precision; a
-        # quantised one brings its inputs into its own.
+        # quantised one brings its inputs into its own, and one held as stored itself into theirs.
         dtype = projection.weight.dtype
-        logits: Tensor = projection(states.to(dtype) if dtype.is_floating_point else states)
+        casts = not dtype.is_floating_point or is_held_as_stored(projection)
+        logits: Tensor = projection(states if casts else states.to(dtype))
         return logits.float()
 
     def compute(self) -> AbstractContextManager[Any]:
@@ -255,13 +257,18 @@ class Learner(nn.Module):
     def settle(self) -> None:
         """Store trained parameters in fp32 and frozen ones in the compute dtype, on the device.
 
+        Frozen weights that layers cast when they use them (`hold_as_stored`) stay in their own.
+
         fp32 master weights under autocast keep small updates (trap T20) and let fp16 gradients be
         unscaled (trap T27). Quantised weights stay as they are.
         """
         if self.precision is None:
             return
         quantised = False
+        stored = {id(m.weight) for m in self.body.modules() if is_held_as_stored(m)}
         for parameter in self.parameters():
+            if id(parameter) in stored and not parameter.requires_grad:
+                continue
             quantised |= hasattr(parameter, "quant_state")
             if not parameter.is_floating_point() or hasattr(parameter, "quant_state"):
                 continue

@@ -28,6 +28,7 @@ from tarazu.models.info import ModelInfo
 from tarazu.models.learner import Learner
 from tarazu.models.precision import DTYPES, Precision
 from tarazu.models.safetensors_header import widest_float
+from tarazu.models.stored_precision import LARGE, hold_as_stored
 from tarazu.record.key import canonical_json, sha256_text
 
 HeadName = Literal["classes", "spans", "text"]
@@ -164,12 +165,13 @@ def load_learner(
     Returns:
         A learner in evaluation mode with everything frozen, on the device. Each tensor is cast
         while it is read, so that no copy in another precision exists: trained ones to fp32, frozen
-        ones to the run's precision. With `trained` unknown all have the precision of the files
-        until `Learner.settle`.
+        ones as `held_dtype` says. With `trained` unknown all have the precision of the files until
+        `Learner.settle`.
     """
     options: dict[str, Any] = {"dtype": precision.torch_dtype}
-    if trained is None and not four_bit:
-        options["dtype"] = DTYPES[widest_float(folder)]
+    if not four_bit:
+        stored = DTYPES[widest_float(folder)]
+        options["dtype"] = stored if trained is None else held_dtype(folder, precision)
     if four_bit:
         options["quantization_config"] = four_bit_config(precision)
     if four_bit or precision.device != "cpu":
@@ -187,6 +189,8 @@ def load_learner(
         )
     if four_bit:
         _keep_layout(body)
+    if trained is not None and options["dtype"].itemsize < precision.torch_dtype.itemsize:
+        hold_as_stored(body)
     learner = Learner(body, info, make_head(info, reading, classes), precision)
     learner.requires_grad_(False)
     if learner.head is not None:
@@ -198,6 +202,20 @@ def load_learner(
     if switches().last_layer:
         learner.last = use_short_last_layer(learner.blocks()[-1], learner.body, info)
     return learner.eval()
+
+
+def held_dtype(folder: Path, precision: Precision) -> torch.dtype:
+    """Return in what precision a run holds frozen weights that are not quantised.
+
+    That is what it computes in; but a large model from a 16-bit file stays in 16 bits in an fp32
+    run on the CPU, see `tarazu.models.stored_precision`.
+    """
+    stored = DTYPES[widest_float(folder)]
+    if precision.device != "cpu" or stored.itemsize >= precision.torch_dtype.itemsize:
+        return precision.torch_dtype
+    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    large = size // stored.itemsize * precision.torch_dtype.itemsize >= LARGE
+    return stored if large else precision.torch_dtype
 
 
 @contextmanager
