@@ -10,6 +10,7 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from tarazu.models.learner import Batch, Learner
+from tarazu.training.surroundings import alone
 
 MIXED = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 
@@ -28,17 +29,19 @@ class Device:
         assert learner.precision is not None
         # One process may train several learners in different precisions (tests, notebooks).
         AcceleratorState._reset_state(reset_partial_state=False)
-        self._accelerator: Any = Accelerator(
-            cpu=learner.precision.device == "cpu",
-            mixed_precision=MIXED[learner.precision.dtype],
-        )
+        with alone():
+            self._accelerator: Any = Accelerator(
+                cpu=learner.precision.device == "cpu",
+                mixed_precision=MIXED[learner.precision.dtype],
+            )
+            self._wrapped: Any = self._accelerator.prepare_model(learner)
         self._learner = learner
-        self._wrapped: Any = self._accelerator.prepare_model(learner)
         self.name = self._accelerator.device
 
     def prepare(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
         """Wrap the optimiser, so that it skips steps whose scaled gradients overflowed."""
-        wrapped: torch.optim.Optimizer = self._accelerator.prepare_optimizer(optimizer)
+        with alone():
+            wrapped: torch.optim.Optimizer = self._accelerator.prepare_optimizer(optimizer)
         return wrapped
 
     def move(self, batch: Batch) -> Batch:
