@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor
 
+from tarazu.models.copying import to_device
 from tarazu.models.learner import Batch, Learner
 from tarazu.training.surroundings import alone
 
@@ -44,9 +45,14 @@ class Device:
             wrapped: torch.optim.Optimizer = self._accelerator.prepare_optimizer(optimizer)
         return wrapped
 
+    @property
+    def is_late(self) -> bool:
+        """Whether it works on its own while the host goes on, so that reading from it waits."""
+        return bool(self.name.type != "cpu")
+
     def move(self, batch: Batch) -> Batch:
         """Move a batch to the device."""
-        return {name: tensor.to(self.name, non_blocking=True) for name, tensor in batch.items()}
+        return {name: to_device(tensor, self.name) for name, tensor in batch.items()}
 
     def forward(self, loss: Any, batch: Batch) -> Tensor:
         """Return the summed loss of a batch."""
