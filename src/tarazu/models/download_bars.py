@@ -26,7 +26,7 @@ def hub_bars() -> Iterator[None]:
     `HF_HUB_DISABLE_PROGRESS_BARS` of the user goes before.
     """
     from huggingface_hub import constants
-    from huggingface_hub.utils import (
+    from huggingface_hub.utils.tqdm import (
         are_progress_bars_disabled,
         disable_progress_bars,
         enable_progress_bars,

@@ -75,9 +75,9 @@ def settle(environment: MutableMapping[str, str] | None = None) -> None:
     variables = os.environ if environment is None else environment
     for name in [name for name in variables if is_of_launcher(name)]:
         del variables[name]
-    name = allocator_variable()
-    if name is not None and not any(given in variables for given in _ALLOCATOR):
-        variables[name] = "expandable_segments:True"
+    setting = allocator_variable()
+    if setting is not None and not any(given in variables for given in _ALLOCATOR):
+        variables[setting] = "expandable_segments:True"
 
 
 def allocator_variable() -> str | None:
