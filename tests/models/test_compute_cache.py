@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ from tarazu.evaluation.scoring import score_continuations
 from tarazu.models import compute_cache
 from tarazu.models.fast import Fast, switched
 from tarazu.models.learner import Learner
-from tarazu.models.load import load_tokenizer
+from tarazu.models.load import load_learner, load_tokenizer
 from tarazu.models.precision import Precision
 from tarazu.models.prefix import _Layer
+from tarazu.testing.tiny import tiny_info
 
 SHARED = list(range(5, 45))
 PROMPTS = [SHARED + rest for rest in ([50, 51, 52], [50], [53, 54, 55, 56, 57], [50, 51, 58])]
@@ -62,16 +64,29 @@ def answered(learner: Learner, tokenizer: Any, way: str) -> Any:
     )  # fmt: skip
 
 
+def in_four_bits(folder: Path) -> Learner:
+    """Load a 4-bit base, as it answers."""
+    precision = Precision("cpu", "bfloat16", 1)
+    learner = load_learner(folder, tiny_info(folder), "text", 0, precision, four_bit=True)
+    learner.requires_grad_(False)
+    learner.settle()
+    return learner.eval()
+
+
+@pytest.mark.parametrize("base", ["like four bits", "four bits"])
 @pytest.mark.parametrize("way", ["score", "greedy", "sample"])
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_cache_is_as_narrow_as_attention_and_answers_do_not_change(
+    base: str,
     way: str,
     packed: bool,
     load: Callable[..., Learner],
     tiny: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    learner, tokenizer = like_four_bits(load("llama", "text")), load_tokenizer(tiny("llama"))
+    tokenizer = load_tokenizer(tiny("llama"))
+    real = base == "four bits"
+    learner = in_four_bits(tiny("llama")) if real else like_four_bits(load("llama", "text"))
     learner.body.set_attn_implementation("sdpa")  # as on a card
     for module in learner.body.modules():
         module.__dict__.pop("forward", None)
