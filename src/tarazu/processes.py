@@ -35,6 +35,7 @@ from tarazu.signals import (
     obey,
     unbroken,
 )
+from tarazu.training.surroundings import settle, settled
 
 Result = TypeVar("Result")
 Tell = Callable[[Progress], None]
@@ -134,7 +135,7 @@ def _start(process: Any) -> None:
     Both go to the whole group, and would end it while it loads: what is blocked here is blocked
     there.
     """
-    with _nameless_main(), _safe_path():
+    with _nameless_main(), _safe_path(), settled():
         resource_tracker.ensure_running()  # it would unblock them
         usual = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         try:
@@ -204,6 +205,7 @@ def _child(
     sender: Connection, held: _Held, work: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
+    settle()  # the fork server may be older than this study
 
     def tell(progress: Progress) -> None:
         try:

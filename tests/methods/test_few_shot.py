@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from sklearn import preprocessing
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.neighbors import NearestNeighbors
 
 from tarazu import catalog
 from tarazu.data.item import Item
 from tarazu.errors import BadInput
-from tarazu.methods.few_shot import FewShotKnobs
+from tarazu.methods.few_shot import FewShotKnobs, _Nearest, _nearest
 from tarazu.testing.tiny import nli_items, qa_items
 
 METHOD = catalog.find_method("few-shot")
@@ -127,3 +133,56 @@ def test_seeds_matter_only_where_something_is_drawn() -> None:
     assert METHOD.seeded(FewShotKnobs())
     assert not METHOD.seeded(FewShotKnobs(select="similar"))
     assert METHOD.seeded(FewShotKnobs(select="similar", decode={"temperature": 0.7}))
+
+
+def made_up(count: int, words: int, seed: int) -> list[str]:
+    """Make texts up: some words are frequent, some texts are equal, one has no word at all."""
+    draw = random.Random(seed)
+    texts = [
+        " ".join(f"w{int(words * draw.random() ** 3)}" for _ in range(draw.randint(3, 25)))
+        for _ in range(count - count // 4 - 1)
+    ]
+    return [*texts, *draw.choices(texts, k=count // 4), "?"]
+
+
+def old_way(pool: list[str]) -> Callable[[str, int], list[int]]:
+    """Return scikit-learn's own search for neighbours."""
+    vectorizer = TfidfVectorizer(sublinear_tf=True)
+    vectors = vectorizer.fit_transform(pool)
+    index = NearestNeighbors(metric="cosine", algorithm="brute").fit(vectors)
+
+    def nearest(text: str, count: int) -> list[int]:
+        _, rows = index.kneighbors(vectorizer.transform([text]), n_neighbors=count)
+        found: list[int] = rows[0].tolist()
+        return found
+
+    return nearest
+
+
+@pytest.mark.parametrize("words", [20, 2_000])
+@pytest.mark.parametrize("count", [1, 20, 400])
+def test_the_most_similar_are_those_of_scikit_learn_among_equals_too(
+    words: int, count: int
+) -> None:
+    pool = made_up(400, words, seed=1)
+    old, index = old_way(pool), _Nearest(pool)
+    for text in [*made_up(60, words, seed=2), *pool[:20], ""]:
+        assert _nearest(index.distances(text), count).tolist() == old(text, count)
+
+
+def test_what_hangs_on_the_pool_alone_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[int] = []
+    whole = preprocessing.normalize
+
+    def noted(vectors: Any, **how: Any) -> Any:
+        rows.append(vectors.shape[0])
+        return whole(vectors, **how)
+
+    monkeypatch.setattr(preprocessing, "normalize", noted)
+    monkeypatch.setattr("sklearn.metrics.pairwise.normalize", noted)
+    assert METHOD.demonstrations is not None
+    knobs = FewShotKnobs(k=2, select="similar")
+    shots = METHOD.demonstrations(knobs, NLI, nli_items(30, seed=1), 0)
+    for item in nli_items(5, seed=2):
+        shots.choose(item)
+    assert sorted(rows) == [1] * 5 + [30]

@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import random
+from typing import Any
+
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+
 from tarazu.data.item import Item
 from tarazu.methods import full, partial_input
 from tarazu.methods._method import FitContext
@@ -65,6 +71,27 @@ def test_a_question_alone_gets_the_answer_of_the_most_similar_question() -> None
     ]
     items = [question(8, "Who built a tower here?", "x"), question(9, "???", "x")]
     assert predicted(QA, train, items) == ["Ada", "May"]
+
+
+def test_all_questions_are_turned_into_numbers_at_once_and_answered_as_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draw = random.Random(0)
+    texts = [" ".join(f"w{draw.randint(0, 9)}" for _ in range(4)) for _ in range(60)]
+    train = [question(n, text, f"a{n}") for n, text in enumerate(texts[:40])]
+    items = [question(100 + n, text, "x") for n, text in enumerate([*texts[30:], "nothing"])]
+    calls: list[int] = []
+    whole = TfidfVectorizer.transform
+
+    def noted(self: Any, documents: Any) -> Any:
+        calls.append(len(documents))
+        return whole(self, documents)
+
+    monkeypatch.setattr(TfidfVectorizer, "transform", noted)
+    together = predicted(QA, train, items)
+    assert calls == [len(items)]
+    assert together == [predicted(QA, train, [item])[0] for item in items]
+    assert predicted(QA, train, []) == []
 
 
 def test_a_context_alone_is_answered_with_a_span_of_it() -> None:

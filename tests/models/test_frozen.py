@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from tarazu.catalog import find_method
 from tarazu.evaluation.scoring import score_continuations
 from tarazu.models.config import info_from_config
 from tarazu.models.fast import Fast, switched
-from tarazu.models.frozen import FrozenTrunk, fingerprint, split_trunk
+from tarazu.models.frozen import FrozenTrunk, fingerprint, split_trunk, tokens_together
 from tarazu.models.learner import Learner
 from tarazu.models.load import make_head
 from tarazu.models.precision import Precision
@@ -424,3 +426,45 @@ def test_the_fingerprint_sees_any_change_below_and_none_in_what_is_trained(load:
         learner.trunk.embeddings.word_embeddings.weight.mul_(2)
         seen.append(fingerprint(learner))
     assert len(set(seen)) == 4
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "hidden", "inner", "expected"),
+    [
+        (16, 384, 1536, 8192),
+        (16, 4096, 14336, 1024),
+        (80, 4096, 14336, 8192),
+        (1, 4096, 14336, 512),
+    ],
+)
+def test_a_card_is_given_as_many_tokens_as_its_memory_suffers(
+    load: Load,
+    monkeypatch: pytest.MonkeyPatch,
+    gigabytes: int,
+    hidden: int,
+    inner: int,
+    expected: int,
+) -> None:
+    learner = load("bert", "classes")
+    assert tokens_together(learner) == 512  # on a CPU, whose states others have kept
+    config = {**learner.info.config, "intermediate_size": inner}
+    learner.info = replace(learner.info, hidden_size=hidden, config=config)
+    card = SimpleNamespace(device=torch.device("cuda"))
+    monkeypatch.setattr(learner, "parameters", lambda: iter([card]))
+    memory = SimpleNamespace(total_memory=gigabytes << 30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: memory)
+    assert tokens_together(learner) == expected
+
+
+def test_other_company_gives_states_another_name(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def names(together: int) -> set[bytes]:
+        monkeypatch.setattr("tarazu.models.frozen._TOGETHER", together)
+        frozen = split(frozen_up_to(load("bert", "classes"), 1))
+        sequences = [(torch.arange(3, 3 + n), None) for n in (5, 6, 7, 8)]
+        frozen.expect(sequences)
+        return {group.named(one) for group in frozen._groups.values() for one in group.members}
+
+    assert names(512) == names(512)
+    assert not names(512) & names(8)

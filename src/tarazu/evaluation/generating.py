@@ -174,10 +174,23 @@ def _continue(learner: Learner, prompts: list[Sequence[int]], config: Any) -> Te
     ids, mask = left_padded(prompts, config.pad_token_id, next(learner.parameters()).device)
     # A model's own generation settings would fill what ours leave out.
     learner.body.generation_config = config
+    cache = _cache(learner)
     if learner.prompt is None:
-        new = learner.body.generate(input_ids=ids, attention_mask=mask)
+        new = learner.body.generate(input_ids=ids, attention_mask=mask, **cache)
         return new[:, ids.shape[1] :]  # type: ignore[no-any-return]
     inputs = learner.embed(ids)
     return learner.body.generate(  # type: ignore[no-any-return]
-        inputs_embeds=inputs, attention_mask=learner.widen(mask, 1)
+        inputs_embeds=inputs, attention_mask=learner.widen(mask, 1), **cache
     )
+
+
+def _cache(learner: Learner) -> dict[str, Any]:
+    """Return the cache in which `transformers` shall generate; its own for models of other kinds.
+
+    Some keep other states than keys and values, and make a cache of their own for them.
+    """
+    from tarazu.models.compute_cache import ComputeCache
+
+    if not getattr(learner.body, "_supports_default_dynamic_cache", lambda: False)():
+        return {}
+    return {"past_key_values": ComputeCache(config=learner.body.config)}

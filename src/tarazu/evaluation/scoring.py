@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from tarazu.evaluation.packing import Row, Tree, batches, row, tree
 from tarazu.evaluation.split_scoring import score_above_trunk
+from tarazu.models.copying import to_device
 from tarazu.models.fast import switches
 from tarazu.models.learner import Learner
 from tarazu.models.prefix import Prefix, RowCache, can_share, shared_prefix
@@ -99,10 +100,10 @@ def _score_row(learner: Learner, trees: Sequence[Tree], prefix: Prefix) -> Tenso
     packed = row(trees, prefix.length)
     cache = prefix.open(packed.ids.shape[1]) if prefix.length else None
     logits = learner.vocabulary_logits(hidden_of_row(learner, packed, cache))
-    read = packed.read.to(device)
-    picked = logits[read, packed.targets.to(device)] - logits.logsumexp(dim=-1)[read]
+    read = to_device(packed.read, device)
+    picked = logits[read, to_device(packed.targets, device)] - logits.logsumexp(dim=-1)[read]
     scores = picked.new_zeros(sum(len(one.targets) for one in trees))
-    return scores.index_add(0, packed.owners.to(device), picked)
+    return scores.index_add(0, to_device(packed.owners, device), picked)
 
 
 def row_budget(learner: Learner) -> int:
@@ -120,12 +121,12 @@ def hidden_of_row(learner: Learner, packed: Row, cache: RowCache | None) -> Tens
     """
     device = next(learner.parameters()).device
     states = learner.hidden(
-        packed.ids.to(device),
-        packed.mask.to(device),
+        to_device(packed.ids, device),
+        to_device(packed.mask, device),
         cache=cache,
-        positions=packed.positions.to(device),
+        positions=to_device(packed.positions, device),
     )
-    return states[0, packed.states.to(device)]
+    return states[0, to_device(packed.states, device)]
 
 
 def _padded(
@@ -150,13 +151,13 @@ def _padded(
 def _score_batch(
     learner: Learner, prompts: list[Tokens], continuations: list[Sequence[Tokens]], pad_id: int
 ) -> Tensor:
-    from transformers import DynamicCache
+    from tarazu.models.compute_cache import ComputeCache
 
     device = next(learner.parameters()).device
     ids, mask = left_padded(prompts, pad_id, device)
     each = len(continuations[0])
     longest = max(len(c) for many in continuations for c in many)
-    cache = DynamicCache(config=learner.body.config) if longest > 1 else None
+    cache = ComputeCache(config=learner.body.config) if longest > 1 else None
     last = learner.hidden(ids, mask, cache=cache)[:, -1]
     first = functional.log_softmax(learner.vocabulary_logits(last), dim=-1)
     targets = _right_padded([c for many in continuations for c in many], longest, device)
@@ -184,16 +185,16 @@ def _rest(
 def left_padded(rows: list[Tokens], pad_id: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return tokens and mask, [b, s] each, with every prompt's end in the last column."""
     width = max(map(len, rows))
-    ids = torch.full((len(rows), width), pad_id, device=device)
+    ids = torch.full((len(rows), width), pad_id)
     mask = torch.zeros_like(ids)
     for index, tokens in enumerate(rows):
-        ids[index, width - len(tokens) :] = torch.tensor(list(tokens), device=device)
+        ids[index, width - len(tokens) :] = torch.tensor(list(tokens))
         mask[index, width - len(tokens) :] = 1
-    return ids, mask
+    return to_device(ids, device), to_device(mask, device)
 
 
 def _right_padded(rows: list[Tokens], width: int, device: torch.device) -> Tensor:
-    ids = torch.full((len(rows), width), -1, device=device)
+    ids = torch.full((len(rows), width), -1)
     for index, tokens in enumerate(rows):
-        ids[index, : len(tokens)] = torch.tensor(list(tokens), device=device)
-    return ids
+        ids[index, : len(tokens)] = torch.tensor(list(tokens))
+    return to_device(ids, device)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from tarazu.models.copying import to_device
 from tarazu.models.frozen import FrozenTrunk, padded
 from tarazu.models.learner import Learner
 
@@ -61,7 +62,7 @@ def _score_batch(
     learner: Learner, frozen: FrozenTrunk, prompts: list[Tokens], many: list[Sequence[Tokens]]
 ) -> Tensor:
     """Score all continuations of some prompts, [b, c]."""
-    from transformers import DynamicCache
+    from tarazu.models.compute_cache import ComputeCache
 
     device = next(learner.parameters()).device
     begun: list[Tensor] = []
@@ -73,8 +74,9 @@ def _score_batch(
         followed += [next(rest) if len(word) > 1 else first[:0] for word in words]
     each = len(many[0])
     targets = [torch.tensor(list(word)) for words in many for word in words]
-    wanted = torch.nn.utils.rnn.pad_sequence(targets, batch_first=True, padding_value=-1).to(device)
-    cache = DynamicCache(config=learner.body.config) if wanted.shape[1] > 1 else None
+    wanted = torch.nn.utils.rnn.pad_sequence(targets, batch_first=True, padding_value=-1)
+    wanted = to_device(wanted, device)
+    cache = ComputeCache(config=learner.body.config) if wanted.shape[1] > 1 else None
     with learner.compute():
         states, mask = padded(begun, device, side="left")
         last = frozen.above(states, mask, cache)[:, -1]

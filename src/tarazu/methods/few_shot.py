@@ -7,6 +7,9 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tarazu.data.item import Item
 from tarazu.data.leakage import normalised_item
 from tarazu.errors import bad
@@ -92,23 +95,51 @@ def _balanced(order: Sequence[Item], labels: Sequence[str]) -> list[Item]:
     ]
 
 
-def _similar(pool: Sequence[Item], k: int) -> Demonstrations:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.neighbors import NearestNeighbors
+class _Nearest:
+    """Texts by their similarity to one that is asked about: TF-IDF cosine.
 
-    vectorizer = TfidfVectorizer(sublinear_tf=True)
-    vectors = vectorizer.fit_transform([_text(item) for item in pool])
-    index = NearestNeighbors(metric="cosine", algorithm="brute").fit(vectors)
+    What hangs on the texts alone is computed once. Chosen are those that scikit-learn's
+    `NearestNeighbors` chooses, among equals too; that does it anew for every text that is asked.
+
+    Args:
+        texts: What is compared with.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.preprocessing import normalize
+
+        self._vectorizer = TfidfVectorizer(sublinear_tf=True)
+        vectors = normalize(self._vectorizer.fit_transform(texts))
+        self._by_word = vectors.T.tocsr()  # [words, texts]: a product reads the asked words only
+
+    def distances(self, text: str) -> NDArray[np.float64]:
+        """Return one minus the cosine to each text, [texts]."""
+        from sklearn.preprocessing import normalize
+
+        asked = normalize(self._vectorizer.transform([text]))
+        cosines: NDArray[np.float64] = (asked @ self._by_word).toarray()[0]
+        return np.clip(1 - cosines, 0, 2)
+
+
+def _nearest(distances: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Return the places of the smallest, nearest first."""
+    near = np.argpartition(distances, count - 1)[:count]
+    return near[np.argsort(distances[near])]
+
+
+def _similar(pool: Sequence[Item], k: int) -> Demonstrations:
+    index = _Nearest([_text(item) for item in pool])
 
     def choose(item: Item) -> Sequence[Item]:
-        asked = vectorizer.transform([_text(item)])
+        distances = index.distances(_text(item))
 
         def nearest() -> Iterator[Item]:
             seen = 0
             for wanted in (4 * k + 16, len(pool)):  # all are sorted only when the near ones fail
-                _, rows = index.kneighbors(asked, n_neighbors=min(wanted, len(pool)))
-                yield from (pool[row] for row in rows[0][seen:])
-                seen = len(rows[0])
+                rows = _nearest(distances, min(wanted, len(pool)))
+                yield from (pool[row] for row in rows[seen:])
+                seen = len(rows)
 
         return _first(nearest(), k, item)[::-1]  # the most similar one stands next to the item
 

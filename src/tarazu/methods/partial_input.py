@@ -86,13 +86,14 @@ def answer_of_similar(context: FitContext) -> list[Prediction]:
 
     fallback = commonest_answer(context.train, context.task)
     features = tfidf.features_of(context.knobs.ngrams)
-    if not any(map(features, context.train)):
+    if not context.items or not any(map(features, context.train)):
         return [Prediction(item.id, fallback, fallback) for item in context.items]
     vectorizer = TfidfVectorizer(analyzer=features)
-    known = vectorizer.fit_transform(context.train)
+    by_word = vectorizer.fit_transform(context.train).T.tocsr()  # else every product turns it
+    asked = vectorizer.transform(context.items)
     predictions = []
-    for item in context.items:  # one row at a time: all pairs at once would not fit into memory
-        similarity = (vectorizer.transform([item]) @ known.T).toarray()[0]
+    for row, item in enumerate(context.items):  # all pairs at once would not fit into memory
+        similarity = (asked[row] @ by_word).toarray()[0]
         best = int(similarity.argmax())
         answer = context.train[best].gold[0] if similarity[best] > 0 else fallback
         predictions.append(Prediction(item.id, answer, answer))

@@ -21,7 +21,10 @@ warnings.filterwarnings("ignore", message=".*fan_in_fan_out.*", module="peft.*")
 
 
 def quieten_transformers() -> None:
-    """Turn off progress bars and load reports; a left-out pooler is not worth a line."""
+    """Turn off progress bars and load reports; a left-out pooler is not worth a line.
+
+    This turns off the Hub client's bars, too: downloads turn them on, see `download_bars`.
+    """
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from tarazu.models.copying import to_device
 from tarazu.models.fast import switches
 from tarazu.models.states import Shelves, States
 
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
     from tarazu.models.learner import Learner
 
 # Tokens that go through the trunk together, padding included: enough for matrix products to run at
-# full speed, and long sequences go alone.
+# full speed, and long sequences go alone. An accelerator takes as many as its memory suffers.
 _TOGETHER = 512
+_TOGETHER_AT_MOST = 8192
+_SHARE_OF_MEMORY = 32  # of an accelerator's whole memory: what else is there, is not known here
 _LONGER, _SHORTER = 9, 5  # tokens of the two sequences on which the split is tried out
 # Rounding differs with the shape of a batch; a wrong mask or position is off by far more.
 _TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.02}
@@ -55,6 +58,7 @@ class FrozenTrunk:
         self._row = 0  # bytes of one token's states
         self._learner = learner
         self._layers = list(learner.blocks())
+        self._together = tokens_together(learner)
         # What layers return beside their states: in a tuple, and nothing that matters.
         self._beside: tuple[None, ...] | None = None
 
@@ -98,10 +102,10 @@ class FrozenTrunk:
                     for row in range(len(ids))
                 ]
             )
-        ).to(input_ids.device)
+        )
         states = flat.new_zeros(*input_ids.shape, flat.shape[-1])
-        states[attention_mask.bool()] = flat
-        return self.above(states, attention_mask, read=read)
+        states[mask] = flat  # here: an accelerator would have to be asked where tokens are
+        return self.above(to_device(states, input_ids.device), attention_mask, read=read)
 
     def trees(
         self, prompts: Sequence[Sequence[int]], branches: Sequence[Sequence[Sequence[int]]]
@@ -137,7 +141,7 @@ class FrozenTrunk:
         new = {s.name: s for s in sequences if s.name not in self._groups}
         members: list[_Sequence] = []
         for one in sorted(new.values(), key=lambda s: (-len(s), s.name)):
-            if members and (len(members) + 1) * len(members[0]) > _TOGETHER:
+            if members and (len(members) + 1) * len(members[0]) > self._together:
                 self._join(members)
                 members = []
             members.append(one)
@@ -167,9 +171,9 @@ class FrozenTrunk:
 
     def _in_steps(self, members: Sequence[_Sequence]) -> list[Tensor]:
         """Compute prompts, then what may follow them, by a cache of keys and values."""
-        from transformers import DynamicCache
+        from tarazu.models.compute_cache import ComputeCache
 
-        cache = DynamicCache(config=self._learner.body.config)
+        cache = ComputeCache(config=self._learner.body.config)
         ids, mask = padded([one.parts[0] for one in members], self._device, side="left")
         begun = self._trunk(ids, mask, cache=cache)
         each = max(len(one.parts) - 1 for one in members)
@@ -326,11 +330,32 @@ class _Group:
         return hashlib.blake2b(self._name + one.name, digest_size=16).digest()
 
 
+def tokens_together(learner: Learner) -> int:
+    """Return how many tokens go through a trunk together.
+
+    It follows from the model and the device alone, never from what happens to be free: who goes
+    together decides how states are rounded, and is part of their name.
+    """
+    device = next(learner.parameters()).device
+    if device.type != "cuda":
+        return _TOGETHER
+    config, hidden = learner.info.config, learner.info.hidden_size
+    inner = config.get("intermediate_size") or 4 * hidden
+    # One layer's at a time in fp32: states, their norm, queries, keys, values, what attention gives
+    # and two sums; then three of the wider ones.
+    token = 4 * (8 * hidden + 3 * inner)
+    memory = torch.cuda.get_device_properties(device).total_memory // _SHARE_OF_MEMORY
+    tokens = min(_TOGETHER_AT_MOST, max(_TOGETHER, memory // token))
+    return int(1 << (tokens.bit_length() - 1))  # cards of like memory go the same way
+
+
 def padded(rows: Sequence[Tensor], device: torch.device, *, side: str) -> tuple[Tensor, Tensor]:
     """Return rows [n, …] of equal length, zeros where nothing is, and their mask [rows, n]."""
     ones = [torch.ones(len(row), dtype=torch.long) for row in rows]
     filled, mask = (
-        nn.utils.rnn.pad_sequence(list(many), batch_first=True, padding_side=side).to(device)
+        to_device(
+            nn.utils.rnn.pad_sequence(list(many), batch_first=True, padding_side=side), device
+        )
         for many in (rows, ones)
     )
     return filled, mask
@@ -414,9 +439,9 @@ def _try_out(learner: Learner, frozen: FrozenTrunk) -> str | None:
 
 def _in_steps(frozen: FrozenTrunk, ids: Tensor) -> Tensor:
     """Return the hidden states of a prompt and of what follows it, from the trunk's states."""
-    from transformers import DynamicCache
+    from tarazu.models.compute_cache import ComputeCache
 
-    cache = DynamicCache(config=frozen._learner.body.config)
+    cache = ComputeCache(config=frozen._learner.body.config)
     tokens = ids.tolist()
     found, mask = [], ids.new_zeros(1, 0)
     for states in frozen.trees([tokens[:_SHORTER]], [[tokens[_SHORTER:]]])[0]:

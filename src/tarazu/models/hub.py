@@ -21,6 +21,7 @@ from tarazu.models.cache import (
     is_disk_full,
     refuse_adapter,
 )
+from tarazu.models.download_bars import hub_bars
 from tarazu.models.info import Card
 
 HUB_ID = re.compile(
@@ -163,7 +164,8 @@ def _download(source: HubSource, where: str, card: Card | None, patterns: list[s
         listed = HfApi().model_info(source.repo, revision=source.revision).siblings or []
         if patterns is _PATTERNS:
             _require_whole_model(source, where, [file.rfilename for file in listed])
-        folder = _snapshot(source, patterns, offline=False)
+        with hub_bars():
+            folder = _snapshot(source, patterns, offline=False)
     except BadInput:
         raise
     except Exception as error:

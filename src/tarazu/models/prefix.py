@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
+from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from tarazu.models.compute_cache import ComputeCache, NarrowCache
 from tarazu.models.fast import switches
 from tarazu.models.fast.attention import NAME
 from tarazu.models.learner import Learner
@@ -124,7 +125,7 @@ class _Layer(DynamicLayer):  # type: ignore[misc]
         self.keys, self.values = self.keys[: len(rows)], self.values[: len(rows)]
 
 
-class RowCache(Cache):  # type: ignore[misc]
+class RowCache(NarrowCache):
     """A `transformers` cache whose rows begin with a prefix, and of which rows can leave."""
 
     def place(self, packed: RowCache, spans: Sequence[Span], rows: int, length: int) -> None:
@@ -212,7 +213,7 @@ def shared_prefix(learner: Learner, prompts: Sequence[Tokens]) -> Prefix:
         return Prefix(0, 0, [None] * learner.info.layers)
     device = next(learner.parameters()).device
     ids = torch.tensor([list(prompts[0][:tokens])], dtype=torch.long, device=device)
-    cache = DynamicCache(config=learner.body.config)
+    cache = ComputeCache(config=learner.body.config)
     with learner.compute():
         learner.hidden(ids, torch.ones_like(ids), cache=cache)
     return Prefix(tokens, tokens + virtual, [(layer.keys, layer.values) for layer in cache.layers])

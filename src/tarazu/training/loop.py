@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from tarazu.errors import bad
+from tarazu.models.copying import to_device
 from tarazu.models.learner import Batch, Learner
 from tarazu.signals import Stopped, breakable, stop_wanted, unbroken
 from tarazu.training.batches import epoch_batches
 from tarazu.training.checkpoint import Checkpoints, State
 from tarazu.training.device import Device
+from tarazu.training.losses import Losses, Update
 from tarazu.training.optimizer import make_optimizer, make_schedule
 from tarazu.training.state import (
     decoded,
@@ -179,6 +181,7 @@ class _Training:
         )
         self.optimizer = self.device.prepare(self.optimizer)
         self.stop = math.ceil(plan.share * steps)
+        self.losses = Losses(late=self.device.is_late)
         self.keeper = _Keeper(learner, plan.select)
         self.results: list[EpochResult] = []
         self.done = self.in_epoch = self.terms = self.tokens = 0
@@ -205,7 +208,8 @@ class _Training:
         # The very last update can break the weights, too.
         kept = self.results[selected - 1].validation_loss
         if kept is not None:
-            self._must_be_finite(kept, "validation items after ")
+            rates, where = self.schedule.get_last_lr(), "validation items after "
+            _must_be_finite(kept, self.done, self.batch, rates, where)
         return Fit(
             self.results,
             selected,
@@ -233,18 +237,27 @@ class _Training:
             except Stopped:
                 self._leave()  # before this update: it is made again
             self.done += 1
-            self._must_be_finite(value)
+            rates = self.schedule.get_last_lr()
+            self.losses.add(Update(self.done, epoch, self.batch, count, rates, value))
             self.schedule.step()
             self.in_epoch += 1
-            self.total, self.terms = self.total + value, self.terms + count
             self.tokens += sum(self.train.lengths[i] for i in self.batch)
-            self.watch.step(self.done, self.stop, epoch, value / max(count, 1))
+            if self.losses.due():
+                self._read()
             # Where a trial is stopped early, its continuation begins.
             cut = self.done == self.stop and plan.share < 1
             if stop_wanted():
                 self._leave()
             if self.checkpoints is not None and (cut or self.checkpoints.due()):
                 self.checkpoints.save(self._state(), self.watch.note)
+        self._read()
+
+    def _read(self) -> None:
+        """Add up the losses that the device has by now, and tell of them."""
+        for update, value in self.losses.read():
+            _must_be_finite(value, update.done, update.batch, update.rates)
+            self.total, self.terms = self.total + value, self.terms + update.terms
+            self.watch.step(update.done, self.stop, update.epoch, value / max(update.terms, 1))
 
     def _leave_end(self) -> None:
         """Keep a whole training's end, so that answering can be repeated without it.
@@ -293,10 +306,8 @@ class _Training:
             took = time.perf_counter() - start  # whoever watches measures that
             self.start, self.watched = self.start + took, self.watched + took
 
-    def _must_be_finite(self, value: float, where: str = "") -> None:
-        _must_be_finite(value, self.done, self.batch, self.schedule.get_last_lr(), where)
-
     def _state(self) -> State:
+        self._read()  # what a checkpoint holds must have been finite
         weights = {f"weights/{name}": p.detach() for name, p in self.learner.named_trained()}
         best = {f"best/{name}": tensor for name, tensor in self.keeper.weights.items()}
         tensors, groups = optimizer_state(self.optimizer)
@@ -364,8 +375,8 @@ def _update(
     batch: list[int],
     terms: int,
     plan: Plan,
-) -> float:
-    """Make one update and return the summed loss of its batch.
+) -> Tensor:
+    """Make one update and return the summed loss of its batch, a scalar on the device.
 
     Every micro-batch is divided by the terms of the whole batch, so that accumulation changes
     nothing (trap T6).
@@ -389,7 +400,7 @@ def _update(
     device.clip(plan.clip)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return float(total)
+    return total
 
 
 def _must_be_finite(
@@ -411,11 +422,14 @@ def mean_loss(learner: Learner, loss: Loss, examples: Examples, batch_size: int)
     """Return the mean loss over all terms, in fixed batches (trap T35)."""
     order = sorted(range(len(examples.lengths)), key=lambda i: (-examples.lengths[i], i))
     device = next(learner.parameters()).device
-    total = 0.0
+    losses = []
     for start in range(0, len(order), batch_size):
         batch = examples.collate(order[start : start + batch_size])
         with learner.compute():
-            total += float(loss(learner, {k: v.to(device) for k, v in batch.items()}))
+            losses.append(loss(learner, {k: to_device(v, device) for k, v in batch.items()}))
+    total = 0.0
+    for value in torch.stack(losses).tolist():  # read once, in the end: no batch waits for another
+        total += value
     return total / max(sum(examples.terms), 1)
 
 
