@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from tarazu.cli import app
-from tarazu.comparison.sameness import Changed
+from tarazu.comparison.sameness import Changed, Verification
 from tarazu.errors import BadInput
 from tarazu.record.store import Store
 from tarazu.sentinel import verify
 from tarazu.study import run_study
+from tarazu.testing.records import make_record
 from tarazu.testing.tiny import nli_items, tiny_model, write_nli
 
 STUDY = """
@@ -137,3 +139,28 @@ def test_the_command_says_it_in_both_languages(ran):
         app, ["verify", str(ran / "out"), "--entry", "majority", "--lang", "fa"]
     )
     assert "بیت‌به‌بیت یکسان" in persian.stdout
+
+
+@pytest.mark.parametrize(
+    ("device", "deterministic", "verdict", "rounds"),
+    [
+        ("cpu", False, "within noise", False),
+        ("cuda", False, "within noise", True),
+        ("cuda", False, "drifted", True),
+        ("cuda", False, "bit-equal", False),
+        ("cuda", False, "failed", False),
+        ("cuda", True, "within noise", False),
+        ("cuda", True, "drifted", False),
+    ],
+)
+def test_on_a_card_a_difference_of_rounding_is_expected_and_said(
+    device: str, deterministic: bool, verdict: Any, rounds: bool
+) -> None:
+    record = make_record("lora")
+    spec = record.spec.model_copy(update={"device": device, "deterministic": deterministic})
+    record = record.model_copy(update={"spec": spec})
+    found = Verification(record, verdict, {}, (), ("predictions",))
+    for language in ("en", "fa"):
+        said = found.sentence().in_(language)
+        assert ("CUDA" in said) is rounds
+        assert ("compute.deterministic" in said) is rounds

@@ -328,6 +328,7 @@ def plan(
                 device=precision.device,
                 dtype=precision.dtype,
                 threads=precision.threads,
+                deterministic=study.spec.compute.deterministic and precision.device != "cpu",
                 eval_batch_size=study.spec.compute.eval_batch_size,
                 plugins={
                     plugin.name: plugin.sha256 for plugin in plugins_of(entry.method.name, named)

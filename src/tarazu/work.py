@@ -56,8 +56,10 @@ from tarazu.scrub import scrub
 from tarazu.splits import Splits
 from tarazu.tasks._task import Task
 from tarazu.training.checkpoint import Checkpoints
+from tarazu.training.deterministic import deterministic_errors, use_deterministic_algorithms
 from tarazu.training.loop import EpochResult, Examples, Plan, Watch, fit
 from tarazu.training.meter import Meters
+from tarazu.training.state import preserved_random_states
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ def perform(request: Request, *, tell: Tell) -> Work:
         request: The run.
         tell: Hears the progress.
     """
-    with using_found(request.plugins):
+    with using_found(request.plugins), deterministic_errors():
         _prepare(request)
         if request.info is None:
             return _without_model(request, tell)
@@ -217,13 +219,15 @@ def answer_variant(request: Request, variant: Variant, *, tell: Tell) -> Work:
         variant: The merged model.
         tell: Hears the progress.
     """
-    with using_found(request.plugins):
+    with using_found(request.plugins), deterministic_errors():
         _prepare(request)
         return _Neural(request, tell).answer_merged(variant)
 
 
 def _prepare(request: Request) -> None:
     torch.set_num_threads(request.spec.threads)
+    if request.spec.deterministic:
+        use_deterministic_algorithms()
     if request.spec.device == "cpu" and switches().kept_memory:
         keep_memory()
     seed_everything(request.spec.seed)
@@ -511,17 +515,16 @@ class _Neural:
         items = self.request.splits.validation[: self.request.value("validate_rows")]
         if not items:
             return {}
-        # Whatever is drawn here must not change what training draws next.
-        state = torch.get_rng_state()
-        try:
-            with self._phase("validate", learner):
-                answers = self._answer(learner, items, asking, "validate")
-                means = mean_metrics(
-                    self.task.score(answer.predicted, item)
-                    for answer, item in zip(answers, items, strict=True)
-                )
-        finally:
-            torch.set_rng_state(state)
+        # Whatever is drawn or seeded here must not change what training draws next.
+        with (
+            preserved_random_states(torch.device(self.precision.device)),
+            self._phase("validate", learner),
+        ):
+            answers = self._answer(learner, items, asking, "validate")
+            means = mean_metrics(
+                self.task.score(answer.predicted, item)
+                for answer, item in zip(answers, items, strict=True)
+            )
         return {name: means[name] for name in self.task.metric_names if name in means}
 
     def _answer(

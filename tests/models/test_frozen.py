@@ -16,7 +16,13 @@ from tarazu.catalog import find_method
 from tarazu.evaluation.scoring import score_continuations
 from tarazu.models.config import info_from_config
 from tarazu.models.fast import Fast, switched
-from tarazu.models.frozen import FrozenTrunk, fingerprint, split_trunk, tokens_together
+from tarazu.models.frozen import (
+    FrozenTrunk,
+    fingerprint,
+    processor,
+    split_trunk,
+    tokens_together,
+)
 from tarazu.models.learner import Learner
 from tarazu.models.load import make_head
 from tarazu.models.precision import Precision
@@ -468,3 +474,15 @@ def test_other_company_gives_states_another_name(
 
     assert names(512) == names(512)
     assert not names(512) & names(8)
+
+
+def test_states_of_a_card_do_not_hang_on_the_threads_of_the_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "some card")
+    one, more = (processor(Precision("cuda", "bfloat16", threads)) for threads in (1, 8))
+    assert one == more == {"processor": "some card", "deterministic": False}
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "another card")
+    assert processor(Precision("cuda", "bfloat16", 1)) != one
+    cpu = [processor(Precision("cpu", "float32", threads)) for threads in (1, 8)]
+    assert cpu[0] != cpu[1]

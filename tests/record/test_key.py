@@ -1,7 +1,10 @@
 from __future__ import annotations
 
-from tarazu.record.key import content_key
-from tarazu.record.spec import DataSpec
+from pathlib import Path
+
+from tarazu.record.key import content_key, training_name
+from tarazu.record.spec import DataSpec, RunSpec
+from tarazu.training.checkpoint import checkpoints_for
 
 # `make_record()` of `tarazu.testing.records` at the commit before there was a data-size axis.
 # Whatever a spec gains later, finished runs must be found again: their keys stay.
@@ -30,3 +33,25 @@ def test_how_leaks_are_looked_for_makes_no_other_run(make):
     spec = make().spec
     data = DataSpec(train="elsewhere.csv", test="t.csv", leakage="drop", near_duplicates=None)
     assert content_key(spec.model_copy(update={"data": data})) == make().key
+
+
+def test_threads_make_another_run_on_the_cpu_only(make):
+    spec = make().spec
+    assert spec.device == "cpu"
+    more = spec.model_copy(update={"threads": spec.threads + 1})
+    assert content_key(more) != content_key(spec)
+    card, cards = (one.model_copy(update={"device": "cuda"}) for one in (spec, more))
+    assert content_key(card) == content_key(cards) != content_key(spec)
+    assert training_name(card) == training_name(cards)
+    made = [checkpoints_for(one, Path("checkpoints"), 60.0) for one in (card, cards)]
+    assert made[0].made_by == made[1].made_by
+    assert made[0].folder == made[1].folder
+
+
+def test_deterministic_algorithms_make_another_run(make):
+    spec = make().spec.model_copy(update={"device": "cuda"})
+    bare = spec.model_dump(mode="json", by_alias=True)
+    del bare["deterministic"]  # a record from before there was the setting
+    assert content_key(RunSpec.model_validate(bare)) == content_key(spec)
+    bits = spec.model_copy(update={"deterministic": True})
+    assert content_key(bits) != content_key(spec)

@@ -25,8 +25,15 @@ from tarazu.testing.records import make_record
 from tarazu.testing.tiny import TinyKind, nli_items
 from tarazu.training import checkpoint, loop
 from tarazu.training.checkpoint import Checkpoints, State, checkpoints_for
+from tarazu.training.device import Device
 from tarazu.training.loop import Examples, Fit, Plan, Watch, fit
-from tarazu.training.state import decoded, encoded, random_states, restore_random_states
+from tarazu.training.state import (
+    decoded,
+    encoded,
+    preserved_random_states,
+    random_states,
+    restore_random_states,
+)
 from tarazu.work import examples
 
 PLAN = Plan(
@@ -181,7 +188,7 @@ def test_without_the_state_of_the_generator_the_rest_would_differ(
     plan = replace(PLAN, select="last")
     with pytest.raises(Killed):
         train("bert", "full", always(tmp_path), die_at=5, plan=plan)
-    monkeypatch.setattr("tarazu.training.loop.restore_random_states", lambda tensors: None)
+    monkeypatch.setattr("tarazu.training.loop.restore_random_states", lambda *states: None)
     _, weights, _ = train("bert", "full", always(tmp_path), plan=plan)
     whole = train("bert", "full", None, plan=plan)[1]
     assert any(not torch.equal(weights[name], whole[name]) for name in whole)
@@ -219,6 +226,111 @@ def test_a_corrupted_checkpoint_is_named_and_the_one_before_is_used(
     assert len(heard) == 1
     assert "checkpoint 000000006 cannot be used" in heard[0]
     same(again, train("bert", "lora", None))
+
+
+# What a training is restored by, in the order in which it is called.
+STEPS = [
+    (loop, "_matching"),
+    (loop, "decoded"),
+    (loop, "load_optimizer"),
+    (loop, "load_schedule"),
+    (Device, "load_scaler"),
+    (loop, "restore_random_states"),
+]
+
+
+@pytest.mark.parametrize("failures", [1, 2], ids=["the newest", "all"])
+@pytest.mark.parametrize(("where", "name"), STEPS, ids=[name for _, name in STEPS])
+def test_whatever_fails_while_a_state_is_restored_leaves_nothing_of_it(
+    train: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: Any,
+    name: str,
+    failures: int,
+) -> None:
+    with pytest.raises(Killed):
+        train("bert", "full", always(tmp_path), die_at=8)
+    assert kept(tmp_path) == [6, 7]
+    original = getattr(where, name)
+    heard: list[str] = []
+    failed: set[int] = set()
+
+    def failing(*arguments: Any) -> Any:
+        result = original(*arguments)
+        # Once for each checkpoint: what puts the state back calls it again.
+        if len(heard) < failures and len(heard) not in failed:
+            failed.add(len(heard))
+            raise RuntimeError("invalid device ordinal\nCompile with TORCH_USE_CUDA_DSA")
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(where, name, failing)
+        again = train("bert", "full", always(tmp_path), note=heard.append)
+    said = "cannot be used: RuntimeError: invalid device ordinal"
+    assert heard == [f"checkpoint 00000000{update} {said}" for update in (7, 6)[:failures]]
+    assert again[2][0] == {1: 7, 2: 1}[failures]
+    same(again, train("bert", "full", None))
+
+
+def without(state: State, name: str) -> State:
+    """Leave a tensor or a value out."""
+    values = {key: value for key, value in state.values.items() if key != name}
+    return replace(
+        state, values=values, tensors={k: v for k, v in state.tensors.items() if name not in k}
+    )
+
+
+def of_another_shape(state: State, name: str) -> State:
+    shapes = {
+        k: v[..., :-1].clone() if name in k and v.ndim else v for k, v in state.tensors.items()
+    }
+    return replace(state, tensors=shapes)
+
+
+WRONG = [
+    (without, "weights/"), (without, "random/torch"), (without, "random/python"),
+    (without, "groups"), (without, "schedule"), (without, "best"), (without, "total"),
+    (of_another_shape, "weights/"), (of_another_shape, "best/"), (of_another_shape, "exp_avg"),
+    (of_another_shape, "random/torch"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spoil", "name"), WRONG)
+def test_a_whole_checkpoint_of_another_state_is_named_and_the_one_before_is_used(
+    train: Callable[..., Any], tmp_path: Path, spoil: Callable[..., State], name: str
+) -> None:
+    with pytest.raises(Killed):
+        train("bert", "lora", always(tmp_path), die_at=8)
+    newest = always(tmp_path).latest(7)
+    assert newest is not None
+    always(tmp_path).save(spoil(newest, name))
+    heard: list[str] = []
+    again = train("bert", "lora", always(tmp_path), note=heard.append)
+    assert len(heard) == 1
+    assert heard[0].startswith("checkpoint 000000007 cannot be used: ")
+    assert again[2][0] == 7
+    same(again, train("bert", "lora", None))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
+def test_a_checkpoint_outlives_memory_that_runs_out_while_it_is_restored(
+    train: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """The run is made again with fewer rows at a time, and goes on from it."""
+    with pytest.raises(Killed):
+        train("bert", "lora", always(tmp_path), die_at=8)
+
+    def full(*arguments: Any) -> None:
+        raise error
+
+    heard: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "load_optimizer", full)
+        with pytest.raises(type(error)):
+            train("bert", "lora", always(tmp_path), note=heard.append)
+    assert heard == []
+    assert train("bert", "lora", always(tmp_path))[2] == [8, 9]
 
 
 def kept(folder: Path) -> list[int]:
@@ -439,6 +551,99 @@ def test_every_generator_goes_on_where_it_was() -> None:
     first = [draw(), draw()]
     restore_random_states(states)
     assert [draw(), draw()] == first
+
+
+class Cards:
+    """Cards that are not there, each with a generator whose state is a counter.
+
+    Args:
+        patch: Puts them in the place of `torch.cuda`'s.
+        count: How many are visible.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch, count: int) -> None:
+        self.states = [torch.tensor([7 + 10 * card]) for card in range(count)]
+        patch.setattr(torch.cuda, "is_available", lambda: count > 0)
+        patch.setattr(torch.cuda, "get_rng_state", lambda device: self.of(device).clone())
+        patch.setattr(torch.cuda, "get_rng_state_all", lambda: [s.clone() for s in self.states])
+        patch.setattr(
+            torch.cuda, "set_rng_state", lambda state, device: self.of(device).copy_(state)
+        )
+        patch.setattr(torch.cuda, "manual_seed_all", self.seed)
+
+    def of(self, device: Any) -> Tensor:
+        index = device if isinstance(device, int) else torch.device(device).index or 0
+        if index >= len(self.states):
+            raise RuntimeError("CUDA error: invalid device ordinal")
+        return self.states[index]
+
+    def seed(self, seed: int) -> None:
+        for state in self.states:
+            state.fill_(seed)
+
+
+@pytest.mark.parametrize("before", [0, 1, 2])
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_cards_that_training_does_not_use_do_not_matter(
+    train: Callable[..., Any], tmp_path: Path, before: int, after: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        Cards(patch, before)
+        with pytest.raises(Killed):
+            train("bert", "lora", always(tmp_path), die_at=5)
+    heard: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        Cards(patch, after)
+        again = train("bert", "lora", always(tmp_path), note=heard.append)
+    assert heard == []
+    assert again[2][0] == 5
+    same(again, train("bert", "lora", None))
+
+
+@pytest.mark.parametrize(("before", "after"), [("cuda:1", "cuda:0"), ("cuda:0", "cuda:1")])
+def test_the_generator_of_the_card_that_is_used_goes_on_on_whichever_card(
+    monkeypatch: pytest.MonkeyPatch, before: str, after: str
+) -> None:
+    cards = Cards(monkeypatch, 2)
+    cards.of(before).fill_(123)
+    states = random_states(torch.device(before))
+    Cards(monkeypatch, 2)
+    restore_random_states(states, torch.device(after))
+    now = random_states(torch.device(after))
+    assert all(torch.equal(now[name], state) for name, state in states.items())
+    assert len(states) == len(random_states()) + 1
+    # The first card of a machine that has no second one.
+    monkeypatch.undo()
+    only = Cards(monkeypatch, 1)
+    restore_random_states(states, torch.device("cuda"))
+    assert only.states == [torch.tensor([123])]
+
+
+def test_a_state_from_the_cpu_is_none_of_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = Cards(monkeypatch, 1)
+    with pytest.raises(ValueError, match="no random state of a cuda device"):
+        restore_random_states(random_states(), torch.device("cuda"))
+    assert cards.states == [torch.tensor([7])]
+
+
+def test_generators_are_left_as_they_are_though_the_block_seeds_and_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cards = Cards(monkeypatch, 2)
+    device = torch.device("cuda:1")
+    states = random_states(device)
+
+    def draw() -> None:
+        with preserved_random_states(device):
+            torch.manual_seed(99)
+            random.random()
+            np.random.rand()
+            assert cards.of(device) == 99
+            raise Killed
+
+    with pytest.raises(Killed):
+        draw()
+    assert all(torch.equal(s, states[name]) for name, s in random_states(device).items())
 
 
 def test_numbers_that_are_not_finite_survive_json() -> None:

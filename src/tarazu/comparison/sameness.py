@@ -47,7 +47,8 @@ class Verification:
     Attributes:
         record: The run as recorded.
         verdict: ``bit-equal``: predictions, losses and trained weights are the same bits.
-            ``within noise``: some answers differ, but the metric no more than by chance.
+            ``within noise``: some bits differ, but the metric no more than by chance; on an
+            accelerator without `compute.deterministic` that is expected.
             ``drifted``: the metric differs by more.
         packages: Versions then and now of the packages that changed, by name.
         splits: What changed, by split.
@@ -62,8 +63,38 @@ class Verification:
     differs: tuple[str, ...]
     error: str | None = None
 
+    @property
+    def rounds_freely(self) -> bool:
+        """Whether two such runs may differ by rounding though nothing has changed."""
+        return self.record.spec.device != "cpu" and not self.record.spec.deterministic
+
     def sentence(self) -> Text:
-        """Return the verdict in a sentence."""
+        """Return the verdict in a sentence, and what it means where runs round freely."""
+        verdict = self._verdict()
+        if not self.rounds_freely or self.verdict not in ("within noise", "drifted"):
+            return verdict
+        device = self.record.spec.device.upper()
+        expected = self.verdict == "within noise"
+        return Text(
+            f"{verdict.en} "
+            + (
+                f"On {device} without compute.deterministic two equal runs differ by rounding."
+                if expected
+                else f"On {device} without compute.deterministic two equal runs differ by "
+                "rounding, which training may enlarge: verify other seeds before blaming packages."
+            ),
+            f"{verdict.fa} "
+            + (
+                f"روی {device} بدون compute.deterministic دو اجرای یکسان به اندازهٔ گردکردن "
+                "فرق دارند."
+                if expected
+                else f"روی {device} بدون compute.deterministic دو اجرای یکسان به اندازهٔ گردکردن "
+                "فرق دارند و آموزش می‌تواند آن را بزرگ کند: پیش از آنکه بسته‌ها را مقصر بدانید، "
+                "بذرهای دیگر را هم بیازمایید."
+            ),
+        )
+
+    def _verdict(self) -> Text:
         name = f"{self.record.entry}, seed {self.record.seed}"
         name_fa = f"{self.record.entry}، بذر {self.record.seed}"
         return {

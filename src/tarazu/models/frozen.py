@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from tarazu.models.copying import to_device
 from tarazu.models.fast import switches
+from tarazu.models.precision import Precision
 from tarazu.models.states import Shelves, States
 
 if TYPE_CHECKING:
@@ -393,9 +394,8 @@ def split_trunk(
         "below": below,
         "dtype": learner.precision.dtype,
         "device": learner.precision.device,
-        "threads": learner.precision.threads,
         "fast": asdict(switches()),
-        "processor": torch.backends.cpu.get_cpu_capability(),
+        **processor(learner.precision),
         "trunk": fingerprint(learner),
     }
     training = learner.training
@@ -410,6 +410,20 @@ def split_trunk(
         frozen.start(States(told, shelves, keep=keep))
         learner.frozen = frozen
     return reason
+
+
+def processor(precision: Precision) -> dict[str, Any]:
+    """Return what decides, beside device and precision, how a machine rounds.
+
+    Args:
+        precision: Where a model computes.
+    """
+    if precision.device == "cpu":
+        kind = torch.backends.cpu.get_cpu_capability()
+        return {"threads": precision.threads, "processor": kind}
+    module = torch.get_device_module(precision.device)
+    name = module.get_device_name() if hasattr(module, "get_device_name") else precision.device
+    return {"processor": name, "deterministic": torch.are_deterministic_algorithms_enabled()}
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from tarazu.models.compute_cache import ComputeCache, NarrowCache
 from tarazu.models.fast import switches
-from tarazu.models.fast.attention import NAME
+from tarazu.models.fast.implementations import attends_by_mask
 from tarazu.models.learner import Learner
 
 Tokens = Sequence[int]
@@ -180,7 +180,7 @@ def can_share(learner: Learner) -> bool:
     layers = DynamicCache(config=config).layers
     return (
         learner.info.architecture in ARCHITECTURES
-        and config._attn_implementation in ("sdpa", NAME)
+        and attends_by_mask(config)
         and len(layers) == learner.info.layers
         and all(type(layer) is DynamicLayer for layer in layers)
     )

@@ -35,8 +35,8 @@ def environment(device: str, dtype: str, threads: int) -> Environment:
         threads: CPU threads.
 
     Returns:
-        The description. Its hash is over the versions only, since device, precision and threads
-        belong to the content key of a run.
+        The description. Its hash is over the versions only, since device, precision and, on the
+        CPU, threads belong to the content key of a run.
     """
     packages = versions()
     return Environment(

@@ -42,7 +42,8 @@ def content_key(spec: RunSpec) -> str:
     """Return the content key of a run: 64 hexadecimal digits.
 
     The study's name and the entry's name are not part of it, nor is *who* chose a value: the same
-    run asked for elsewhere is the same run. Nor are the other sizes of a data-size axis.
+    run asked for elsewhere is the same run. Nor are the other sizes of a data-size axis, nor, on an
+    accelerator, the CPU threads: they change how a processor rounds, and there it computes nothing.
     """
     names = {"study", "entry", "settings", "model", "train_sizes"}
     value = spec.model_dump(mode="json", exclude=names)
@@ -55,6 +56,10 @@ def content_key(spec: RunSpec) -> str:
         del value["share"]
     if not spec.plugins:
         del value["plugins"]
+    if spec.device != "cpu":
+        del value["threads"]
+    if not spec.deterministic:  # so that runs from before there was this setting are found
+        del value["deterministic"]
     return sha256_text(canonical_json(value))
 
 

@@ -147,7 +147,10 @@ class ComputeSpec(Spec):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """``auto``: bf16 where the device computes in it, fp16 on older cards, else fp32."""
     threads: PositiveInt | None = None
-    """CPU threads; part of what identifies a run. Default: all cores."""
+    """CPU threads; part of what identifies a run on the CPU. Default: all cores."""
+    deterministic: bool = False
+    """Use only algorithms that give the same bits in every run on an accelerator, where they may
+    be slower; else runs agree up to rounding. On the CPU they give the same bits anyway."""
     eval_batch_size: PositiveInt = 16
     """One fixed batch composition, so that a score does not depend on it."""
     jobs: Literal[1] = 1
@@ -289,6 +292,8 @@ class RunSpec(Spec):
     device: str
     dtype: str
     threads: int
+    deterministic: bool = False
+    """Whether an accelerator uses deterministic algorithms only; false on the CPU."""
     eval_batch_size: int
     plugins: dict[str, str] = {}
     """SHA-256 of the plug-ins that method and task come from, by name: no others are loaded into

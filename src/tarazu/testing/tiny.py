@@ -111,7 +111,7 @@ def tiny_model(folder: Path, kind: TinyKind, *, seed: int = 0) -> Path:
     tokenizer.save_pretrained(folder)
     auto = AutoModelForMaskedLM if kind in ("bert", "roberta") else AutoModelForCausalLM
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # and of no card: its state is not put back
         model = auto.from_config(_config(kind, tokenizer))
         for name, parameter in model.named_parameters():
             if name.endswith("bias"):  # zeros would hide a bias that is left out

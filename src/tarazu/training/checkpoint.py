@@ -1,4 +1,8 @@
-"""Checkpoints of a training: all of its state, so that what follows is the same to the last bit.
+"""Checkpoints of a training: all of its state, so that what follows is as if it had not stopped.
+
+On the CPU that is the same to the last bit. On a card it is where `compute.deterministic` is set:
+else two trainings differ by rounding, with or without a stop, since sums are made in the order in
+which threads happen to come.
 
 ::
 
@@ -6,8 +10,9 @@
     <folder>/<update>/state.json              the rest, and SHA-256 of both
 
 A checkpoint is written beside its place, synced and renamed. When it is read its checksums are
-compared; a torn or corrupted one, or one of other package versions, is named, and the one before it
-is used. What could not be used goes when the next one is written. Nothing is a pickle.
+compared; a torn or corrupted one, one of other package versions, or one from whose state training
+cannot go on for whatever reason, is named, and the one before it is used. What could not be used
+goes when the next one is written. Nothing is a pickle.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -39,12 +45,11 @@ from tarazu.record.key import (
     training_name,
 )
 from tarazu.record.spec import RunSpec
+from tarazu.scrub import scrub
 
 _TENSORS, _STATE = "tensors.safetensors", "state.json"
 _TEMPORARY = ".tmp-"
 KEPT = 2  # the newest one may turn out to be torn
-# What reading one that is torn may raise.
-_UNUSABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError)
 SHARE_AT_END = 0.02  # what all checkpoints of a training may take of its time
 SHARE_OF_TIME = 0.015  # below the two hundredths that are promised
 PRESUMED_RATE = 4e8  # bytes a second that a disk is presumed to take, checksum included
@@ -163,9 +168,12 @@ class Checkpoints:
         self._spent += self._cost
 
     def latest(
-        self, at_most: int, note: Callable[[str], None] = lambda message: None
+        self,
+        at_most: int,
+        note: Callable[[str], None] = lambda message: None,
+        restore: Callable[[State], None] = lambda state: None,
     ) -> State | None:
-        """Return the newest checkpoint that is whole; None when there is none.
+        """Return the newest checkpoint that can be used; None when there is none.
 
         Whoever asks goes on from it, and is alone here: what a killed process left half-written is
         removed.
@@ -173,6 +181,9 @@ class Checkpoints:
         Args:
             at_most: Updates that it may have made.
             note: Hears of checkpoints that cannot be used.
+            restore: Goes on from a checkpoint. Whatever error it raises, all is to be as it was
+                before, and the checkpoint cannot be used. Only where memory runs out does that say
+                nothing about the checkpoint, and is raised.
         """
         self._began = time.monotonic()
         for left in self.folder.glob(f"{_TEMPORARY}*"):
@@ -180,20 +191,20 @@ class Checkpoints:
         for place in self._newest_first():
             try:
                 state = self._read(place, at_most)
-            except _UNUSABLE as error:
+                if state is not None:
+                    restore(state)
+                    return state
+            except (MemoryError, torch.OutOfMemoryError):
+                raise
+            except Exception as error:  # of other code than ours, too, and of any kind
                 self._useless.add(place)
-                # An event names no path, as the text of an error of the disk does.
-                reason = getattr(error, "strerror", None) or error
-                note(f"checkpoint {place.name} cannot be used: {reason}")
-                continue
-            if state is not None:
-                return state
+                note(f"checkpoint {place.name} cannot be used: {_why_unusable(error)}")
         return None
 
     def seconds(self) -> float:
         """Return the seconds that the newest checkpoint keeps, metrics included; 0 without one."""
         for place in self._newest_first():
-            with suppress(*_UNUSABLE):
+            with suppress(Exception):  # whatever stands in one that is torn
                 body = json.loads((place / _STATE).read_text(encoding="utf-8"))
                 if body["made_by"] == self.made_by:
                     values = body["values"]
@@ -232,6 +243,14 @@ def _why(error: Exception) -> str:
     # Libraries that are no Python say it in their text, perhaps with a path.
     full = os.strerror(errno.ENOSPC)
     return full if full in str(error) or "os error 28" in str(error) else type(error).__name__
+
+
+def _why_unusable(error: Exception) -> str:
+    """Say why a checkpoint cannot be used, in one line and without a path."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    first = scrub(str(error)).partition("\n")[0]
+    return first if type(error) is ValueError else f"{type(error).__name__}: {first}"
 
 
 def checkpoints_for(spec: RunSpec, parent: Path, every: float) -> Checkpoints:

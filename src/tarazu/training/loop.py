@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import NoReturn
 
@@ -143,7 +144,8 @@ def fit(
         plan: How.
         watch: Who is told.
         checkpoints: Where training goes on if it was stopped, and what it leaves for next time;
-            the result is the same to the last bit. None keeps nothing.
+            the result is as if it had not been: on the CPU, and on a card with
+            `compute.deterministic`, to the last bit. None keeps nothing.
 
     Raises:
         BadInput: The loss is not finite; names step, batch and learning rates.
@@ -311,6 +313,7 @@ class _Training:
         weights = {f"weights/{name}": p.detach() for name, p in self.learner.named_trained()}
         best = {f"best/{name}": tensor for name, tensor in self.keeper.weights.items()}
         tensors, groups = optimizer_state(self.optimizer)
+        drawn = random_states(self.device.name)
         values = {
             "in_epoch": self.in_epoch,
             "total": self.total,
@@ -325,7 +328,7 @@ class _Training:
             "scaler": self.device.scaler_state(),
             "micro_batches": self.micro_batches,
         }
-        return State(self.done, values, {**weights, **best, **tensors, **random_states()})
+        return State(self.done, values, {**weights, **best, **tensors, **drawn})
 
     def _take_up(self) -> None:
         """Go on from the last checkpoint, if there is one."""
@@ -333,34 +336,75 @@ class _Training:
             return
         # Weights, the best ones, and two moments of each.
         self.checkpoints.expect(4 * sum(p.nbytes for _, p in self.learner.named_trained()))
-        state = self.checkpoints.latest(self.stop, self.watch.note)
-        if state is None:
-            return
+        self.checkpoints.latest(self.stop, self.watch.note, self._restore)
+
+    def _restore(self, state: State) -> None:
+        """Go on from a checkpoint; where that fails, all is as it was.
+
+        What can fail comes first, or is put back. Nothing is known to be wrong with the weights
+        when they are overwritten at last: keeping a copy of them might take too much memory.
+
+        Raises:
+            Exception: Of whatever kind: the checkpoint cannot be used.
+        """
         values, tensors = state.values, dict(state.tensors)
+        trained = dict(self.learner.named_trained())
+        weights, best = (_matching(tensors, kind, trained) for kind in ("weights", "best"))
+        if weights.keys() != trained.keys():
+            raise ValueError("it has not the weights of all that is trained")
+        best = {name: tensor.to(self.device.name) for name, tensor in best.items()}
+        selected = values["best"]["epoch"], decoded(values["best"]["loss"])
+        results = [EpochResult(**decoded(result)) for result in values["results"]]
+        numbers = [values[name] for name in ("in_epoch", "total", "terms", "tokens", "seconds")]
+        watched = values.get("watched", 0.0)
+        sizes = _then(values.get("micro_batches", []), self.micro_batches[0])
+        with self._put_back_on_error():
+            load_optimizer(self.optimizer, tensors, values["groups"])
+            load_schedule(self.schedule, values["schedule"])
+            self.device.load_scaler(values["scaler"])
+            restore_random_states(tensors, self.device.name)
         with torch.no_grad():
-            for name, parameter in self.learner.named_trained():
-                parameter.copy_(tensors[f"weights/{name}"])
-        self.keeper.weights = {
-            name.removeprefix("best/"): tensor.to(self.device.name)
-            for name, tensor in tensors.items()
-            if name.startswith("best/")
-        }
-        self.keeper.epoch, self.keeper.best = (
-            values["best"]["epoch"],
-            decoded(values["best"]["loss"]),
-        )
-        load_optimizer(self.optimizer, tensors, values["groups"])
-        load_schedule(self.schedule, values["schedule"])
-        self.device.load_scaler(values["scaler"])
-        self.results = [EpochResult(**decoded(result)) for result in values["results"]]
-        self.done, self.in_epoch = state.done, values["in_epoch"]
+            for name, parameter in trained.items():
+                parameter.copy_(weights[name])
+        self.keeper.weights, (self.keeper.epoch, self.keeper.best) = best, selected
+        self.results, self.done, self.micro_batches = results, state.done, sizes
+        self.in_epoch, self.total, self.terms, self.tokens, self.before = numbers
+        self.watched_before = self.watched = watched
         self.taken_up = self._place()
-        self.total, self.terms = values["total"], values["terms"]
-        self.tokens, self.before = values["tokens"], values["seconds"]
-        self.watched_before = self.watched = values.get("watched", 0.0)
         self.start = time.perf_counter()
-        self.micro_batches = _then(values.get("micro_batches", []), self.micro_batches[0])
-        restore_random_states(tensors)
+
+    @contextmanager
+    def _put_back_on_error(self) -> Iterator[None]:
+        """Put optimiser, schedule, scaler and generators back when an error leaves the block."""
+        optimizer, schedule = self.optimizer.state_dict(), schedule_state(self.schedule)
+        scaler, drawn = self.device.scaler_state(), random_states(self.device.name)
+        try:
+            yield
+        except BaseException:
+            self.optimizer.load_state_dict(optimizer)
+            load_schedule(self.schedule, schedule)
+            self.device.load_scaler(scaler)
+            restore_random_states(drawn, self.device.name)
+            raise
+
+
+def _matching(
+    tensors: Mapping[str, Tensor], kind: str, trained: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the tensors of a kind by the name of their parameter.
+
+    Raises:
+        ValueError: There is no such parameter, or it has another shape.
+    """
+    found = {
+        path.removeprefix(f"{kind}/"): tensor
+        for path, tensor in tensors.items()
+        if path.startswith(f"{kind}/")
+    }
+    for name, tensor in found.items():
+        if name not in trained or trained[name].shape != tensor.shape:
+            raise ValueError(f"its {kind} '{name}' are of something else")
+    return found
 
 
 def _then(sizes: list[int], size: int) -> list[int]:
@@ -387,11 +431,11 @@ def _update(
     """
     size = plan.micro_batch_size or len(batch)
     total = torch.zeros((), device=device.name)
-    before = random_states() if size < len(batch) else {}
+    before = random_states(device.name) if size < len(batch) else {}
     for start in range(0, len(batch), size):
         if start and stop_wanted():
             optimizer.zero_grad(set_to_none=True)
-            restore_random_states(before)
+            restore_random_states(before, device.name)
             raise Stopped
         inputs = device.move(train.collate(batch[start : start + size]))
         summed = device.forward(loss, inputs)

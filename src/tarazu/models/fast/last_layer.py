@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tarazu.models.fast import sequences
 from tarazu.models.fast.attention import NAME, attend, in_autocast_precision
+from tarazu.models.fast.implementations import attends_by_mask
 from tarazu.models.fast.rotary import HALVES, turn
 from tarazu.models.fast.sequences import Sequences
 from tarazu.models.fast.unpadded import Rows
@@ -189,8 +189,7 @@ def use_short_last_layer(layer: nn.Module, body: Any, info: ModelInfo) -> LastLa
         What to tell which tokens are read; None where the layer stays as it is.
     """
     compute = {**dict.fromkeys(HALVES, _before_norm), **dict.fromkeys(AFTER_NORM, _after_norm)}
-    known = (NAME, sequences.NAME, "sdpa")
-    if info.architecture not in compute or body.config._attn_implementation not in known:
+    if info.architecture not in compute or not attends_by_mask(body.config):
         return None
     last = LastLayer(compute[info.architecture], layer)
     layer.forward = last
