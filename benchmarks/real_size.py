@@ -38,6 +38,7 @@ from tarazu.errors import BadInput, bad
 from tarazu.record.disk import write_whole
 from tarazu.record.environment import versions
 from tarazu.record.record import RunRecord
+from tarazu.record.standing import read_plan
 from tarazu.record.store import Store
 from tarazu.testing.tiny import nli_items
 
@@ -223,10 +224,11 @@ def read_samples(places: Places) -> dict[str, Any]:
 
 def collect(places: Places) -> list[result.Row]:
     """Return a row for every entry that has a record, in the order of the study."""
+    planned = {slot.key for slot in read_plan(places.records) or []}
     records: dict[str, RunRecord] = {
         record.entry: record
         for record in Store(places.records).records()
-        if record.stage == "final"
+        if record.key in planned  # others are of a study that was asked for otherwise
     }
     samples = read_samples(places)
     rows = []
@@ -246,7 +248,7 @@ def write_result(places: Places) -> list[result.Row]:
         "versions": versions(),
         "tiny": places.tiny,
         "models": {
-            name: f"{weights.size_of(name, tiny=places.tiny) / 1e9:.2f} GB, layout of "
+            name: f"{weights.size_of(name, tiny=places.tiny) / 1e6:,.1f} MB, layout of "
             f"{layout.card}" + (" in miniature" if places.tiny else "")
             for name, layout in weights.LAYOUTS.items()
         },
@@ -305,11 +307,14 @@ def main(words: Sequence[str] | None = None) -> int:
     places = places_of(args)
     methods = methods_of(read_study())
     if unknown := [entry for entry in args.only if entry not in methods]:
-        raise bad("--only", f"must name entries of {STUDY.name}", ", ".join(unknown), str([*methods]))
+        raise bad(
+            "--only", f"must name entries of {STUDY.name}", ", ".join(unknown), str([*methods])
+        )
     asked = args.only or list(methods)
     check_space(places, [] if args.make else [methods[entry] for entry in asked])
     log = watching.Log(places.out / "real-size.log")
-    log(f"{stamp()}, process {os.getpid()}, {shutil.disk_usage(places.out).free / 1e9:.1f} GB free")
+    free = shutil.disk_usage(places.out).free / 1e9
+    log(f"commit {commit()}, process {os.getpid()}, {free:.1f} GB of disk free")
     for name in weights.LAYOUTS:
         weights.make_model(name, places.models / name, tiny=places.tiny, note=log)
     if args.make:

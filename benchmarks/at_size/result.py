@@ -70,6 +70,7 @@ def entry_row(record: RunRecord, seen: Mapping[str, Any], limit: int = LIMIT) ->
         "phases": phases,
         "events": [f"{event.kind}: {event.message}" for event in record.events],
         "dtype": record.environment.dtype,
+        "threads": record.environment.threads,
         "finished": record.finished,
         "commit": seen.get("commit"),
     }
@@ -115,10 +116,24 @@ def _problems_of(row: Row, split: str) -> Iterable[str]:
             yield f"variant '{form}' must have answered {ANSWERS} items, not {answered}"
     if row["status"] == "done" and row["trains"] and row["updates"] != UPDATES:
         yield f"it must have made {UPDATES} update, not {row['updates']}"
+    for phase in _missing_phases(row) if row["status"] == "done" else ():
+        yield f"phase '{phase}' was not measured"
     for phase in row["phases"]:
         if phase["within_limit"] is False:
             peak = phase["peak_bytes"] / _GIB
             yield f"phase '{phase['phase']}' had {peak:.2f} GiB of resident memory"
+
+
+def _missing_phases(row: Row) -> list[str]:
+    """Return the phases whose peak must be known and is not."""
+    expected = ["evaluate"]
+    if row["model"]:
+        expected += ["load", *(["train", "validate"] if row["trains"] else [])]
+    forms = [form for form in expected_variants(row["method"]) if form in FORMS]
+    expected += ["merge"] if forms else []
+    expected += [f"{phase} {form}" for form in forms for phase in ("load", "evaluate")]
+    known = {phase["phase"] for phase in row["phases"] if phase["peak_bytes"]}
+    return [phase for phase in expected if phase not in known]
 
 
 def whole_row(rows: Sequence[Row], found: Sequence[str], stamp: Row, limit: int = LIMIT) -> Row:
@@ -154,17 +169,19 @@ def table(row: Row) -> str:
     lines = [
         f"## {row['machine']}",
         "",
-        f"- {row['date']}, commit {row['commit']}; "
+        f"- {row['date']}, commits of the runs: {', '.join(_commits(row)) or 'unknown'}; "
         + ", ".join(f"{name} {version}" for name, version in row["versions"].items()),
         f"- models: {'; '.join(f'{name} {told}' for name, told in row['models'].items())}",
         f"- limit {row['limit_bytes'] / _GIB:g} GiB: "
         + ("no phase is above it" if row["within_limit"] else "**exceeded**")
-        + f"; largest {_gib(row['peak_bytes'])} resident, {_gib(row['anonymous_bytes'])} of it "
+        + f"; largest {_gib(row['peak_bytes'])} resident, {_gib(row['anonymous_bytes'])} "
         f"anonymous, {_gib(row['tree_bytes'])} over the whole process tree",
         *(f"- **{one}**" for one in row["problems"]),
         "",
-        "| entry | trained | phase | seconds | peak, GiB | anonymous, GiB | tree, GiB | limit |",
-        "|---|--:|---|--:|--:|--:|--:|---|",
+        "Memory in GiB.",
+        "",
+        "| entry | trained | phase | seconds | tokens | peak | anonymous | tree | limit |",
+        "|---|--:|---|--:|--:|--:|--:|--:|---|",
     ]
     for entry in row["entries"]:
         for number, phase in enumerate(entry["phases"]):
@@ -177,6 +194,10 @@ def table(row: Row) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _commits(row: Row) -> list[str]:
+    return sorted({entry["commit"] for entry in row["entries"] if entry["commit"]})
+
+
 def _line(entry: Row, phase: Row, *, first: bool) -> str:
     within = {True: "within", False: "**above**", None: "–"}[phase["within_limit"]]
     cells = [
@@ -184,6 +205,7 @@ def _line(entry: Row, phase: Row, *, first: bool) -> str:
         f"{entry['trained']:,}" if first else "",
         phase["phase"],
         "–" if phase["seconds"] is None else f"{phase['seconds']:.1f}",
+        f"{phase['tokens']:,}" if phase["tokens"] else "–",
         *(_number(phase[name]) for name in ("peak_bytes", "anonymous_bytes", "tree_bytes")),
         within,
     ]

@@ -4,13 +4,15 @@ What `tarazu run` calls, `run_study`, is called here with a listener that tells 
 phase at once; the command itself would tell it every 15 seconds. The record of a run has the peak
 of its process in each phase (VmHWM, mapped files included). What is sampled here adds the
 anonymous part, which the system cannot drop as it can pages of a mapped file, and the sum over
-the whole process tree. Pages that forked processes share are counted for each of them.
+the whole process tree, command and fork server included. Pages that forked processes share are
+counted for each of them.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -30,6 +32,8 @@ EVERY = 0.2  # seconds between two samples
 HEARTBEAT = 30.0  # seconds between two lines about the same phase in the log
 MARK = "@"  # begins the lines that are meant for the watching process
 _FIELDS = ("VmRSS", "RssAnon")
+# What `multiprocessing` starts beside the runs' processes; those are forked from the server.
+_HELPERS = ("multiprocessing.forkserver", "multiprocessing.resource_tracker")
 _GIB = 2**30
 
 
@@ -68,13 +72,28 @@ class Teller(Silent):
         print(MARK + json.dumps(words), flush=True)
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What a process has in memory now.
+
+    Attributes:
+        resident: Bytes, pages of mapped files included.
+        anonymous: Bytes without them.
+        of_run: Whether it is the process of a run, not the command's or a helper's.
+    """
+
+    resident: int
+    anonymous: int
+    of_run: bool
+
+
 @dataclass
 class Peaks:
     """Largest samples of one phase, in bytes.
 
     Attributes:
-        resident: Of the largest process, pages of mapped files included.
-        anonymous: Of the process that has most of it.
+        resident: Of the largest process of the run, pages of mapped files included.
+        anonymous: Of the process of the run that has most of it.
         tree_resident: Summed over the command and all processes below it.
         tree_anonymous: The same of the anonymous part.
         samples: How many there were. A phase of less than `EVERY` seconds may have none.
@@ -86,19 +105,19 @@ class Peaks:
     tree_anonymous: int = 0
     samples: int = 0
 
-    def take(self, processes: Sequence[tuple[int, int]]) -> None:
-        """Take a sample into account.
+    def take(self, processes: Sequence[Memory]) -> None:
+        """Take a sample into account; one in which no run has a process counts for nothing.
 
         Args:
-            processes: Resident and anonymous bytes of each process.
+            processes: All of the tree.
         """
-        if not processes:
+        runs = [one for one in processes if one.of_run]
+        if not runs:
             return
-        resident, anonymous = zip(*processes, strict=True)
-        self.resident = max(self.resident, *resident)
-        self.anonymous = max(self.anonymous, *anonymous)
-        self.tree_resident = max(self.tree_resident, sum(resident))
-        self.tree_anonymous = max(self.tree_anonymous, sum(anonymous))
+        self.resident = max(self.resident, *(one.resident for one in runs))
+        self.anonymous = max(self.anonymous, *(one.anonymous for one in runs))
+        self.tree_resident = max(self.tree_resident, sum(one.resident for one in processes))
+        self.tree_anonymous = max(self.tree_anonymous, sum(one.anonymous for one in processes))
         self.samples += 1
 
 
@@ -144,22 +163,29 @@ class Watched:
         return {"key": self.key, "updates": self.updates, "phases": phases}
 
 
-def memory_below(process: psutil.Process) -> list[tuple[int, int]]:
-    """Return resident and anonymous bytes of a process and of all below it."""
+def memory_below(command: psutil.Process) -> list[Memory]:
+    """Return what a command and all processes below it have in memory.
+
+    Args:
+        command: The process of the study.
+    """
     try:
-        pids = [process.pid, *(child.pid for child in process.children(recursive=True))]
+        below = command.children(recursive=True)
     except psutil.Error:
         return []
     found = []
-    for pid in pids:
+    for process in (command, *below):
         try:
-            text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+            text = Path(f"/proc/{process.pid}/status").read_text("ascii", errors="replace")
+            line = Path(f"/proc/{process.pid}/cmdline").read_text("utf-8", errors="replace")
         except OSError:  # it has ended meanwhile
             continue
         lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-        if all(name in lines for name in _FIELDS):  # a process that has ended has none
-            resident, anonymous = (int(lines[name].split()[0]) * 1024 for name in _FIELDS)
-            found.append((resident, anonymous))
+        if not all(name in lines for name in _FIELDS):  # it has ended, and nobody looked yet
+            continue
+        helps = int(lines["PPid"]) == command.pid and any(name in line for name in _HELPERS)
+        resident, anonymous = (int(lines[name].split()[0]) * 1024 for name in _FIELDS)
+        found.append(Memory(resident, anonymous, process is not command and not helps))
     return found
 
 
@@ -217,16 +243,18 @@ class Watch:
         )
         sampler = threading.Thread(target=self._sample, args=(process.pid,), daemon=True)
         sampler.start()
+        # Ctrl-C goes to both. Either way the study stops where it can go on.
+        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         try:
             assert process.stdout is not None
             for line in process.stdout:
                 self.hear(line.rstrip("\n"))
             return process.wait()
         finally:
+            process.wait()
             self._done.set()
             sampler.join()
-            if process.poll() is None:  # Ctrl-C went to it as well: it leaves a checkpoint
-                process.wait()
+            signal.signal(signal.SIGTERM, before)
 
     def hear(self, line: str) -> None:
         """Take a line of the study's process."""
@@ -275,8 +303,9 @@ class Watch:
                 where = f"{self._entry} · {self._phase}"
             if processes and time.monotonic() - last >= HEARTBEAT:
                 last = time.monotonic()
-                resident, anonymous = (max(one) / _GIB for one in zip(*processes, strict=True))
-                self._log(f"{where} · {resident:.2f} GiB resident, {anonymous:.2f} anonymous")
+                resident = max(one.resident for one in processes) / _GIB
+                anonymous = max(one.anonymous for one in processes) / _GIB
+                self._log(f"{where} · {resident:.2f} GiB resident, {anonymous:.2f} anonymous now")
 
 
 def run_watched_study(study: Path, out: Path, only: Sequence[str]) -> int:

@@ -264,7 +264,8 @@ after training, tarazu / peer, means over pairs; their difference has its 95 % i
 seeds of the pairs, and sides whose interval holds 0 are equal within the noise of seeds (on
 encoders the heads differ, see `benchmarks/README.md`). A peer with several documented settings is
 taken at the fastest one on this machine (all that were tried are in `speed.json`), or at the one
-in brackets where only that was asked for (`--settings`).
+in brackets where only that was asked for (`--settings`): such a ratio is of that setting alone, and
+the peer may have a faster one.
 """
 
 

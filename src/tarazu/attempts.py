@@ -23,7 +23,7 @@ from tarazu.processes import OutOfMemory, RunFailed, Tell, in_own_process
 from tarazu.record.attempted import Attempted, Notes
 from tarazu.record.progress import Progress
 from tarazu.record.record import Event, Phase
-from tarazu.work import Request, Work
+from tarazu.work import Partial, Request, Work
 
 MEMORY_EVENT = "memory"
 LOST = "lost"
@@ -39,11 +39,13 @@ class Attempts:
     Attributes:
         request: The run, as it is asked for now.
         events: What a reader of the record must know.
+        partial: The result of the last attempt as far as it came, where that stands for itself.
     """
 
     def __init__(self, request: Request, tell: Tell) -> None:
         self.request = request
         self.events: list[Event] = []
+        self.partial: Work | None = None
         self._spent = 0.0  # seconds of attempts that came to nothing
         self._kept = 0.0  # of these, what checkpoints kept for the next one
         self._tell = tell
@@ -84,10 +86,14 @@ class Attempts:
             def heard(progress: Progress) -> None:
                 nonlocal phase
                 phase = progress.phase
+                if isinstance(progress, Partial):
+                    self.partial = progress.work
+                    progress = Progress(phase, detail=progress.detail)
                 if self._notes is not None:
                     self._notes.at(progress)
                 self._tell(progress)
 
+            self.partial = None
             start, kept = time.perf_counter(), self._in_checkpoints()
             try:
                 with self._notes.traced() if self._notes is not None else nullcontext():

@@ -50,9 +50,8 @@ class Needs:
 def needed(request: Request, phase: str, merged: bool, *, tell: Tell) -> Needs:
     """Return what a phase of a run with a model needs.
 
-    Weights are read in fp32, on the CPU, and then stored as they are used: what is trained in fp32,
-    what is frozen in the run's precision. 4-bit weights are quantised while they are read. A card
-    holds them only as they are used.
+    Every weight is cast while it is read: what is trained to fp32, what is frozen to the run's
+    precision or to 4 bits. So reading takes no more than what is held afterwards.
 
     Args:
         request: The run.
@@ -71,12 +70,8 @@ def _needed(request: Request, phase: str, *, merged: bool) -> Needs:
     reading = method.reading(request.info, task, request.knobs)
     learner = empty_learner(request.info, reading, len(task.labels))
     whole = sum(p.numel() for p in learner.parameters())
-    later = ("train", "validate", "evaluate", "merge")
-    reading_in = phase not in later and request.spec.device == "cpu"
     if merged:
-        return Needs(whole * (_FP32 if reading_in else DTYPES[request.spec.dtype].itemsize))
-    if reading_in and not method.four_bit:
-        return Needs(whole * _FP32)
+        return Needs(whole * DTYPES[request.spec.dtype].itemsize)
     method.attach(learner, request.knobs)
     trained = sum(p.numel() for _, p in learner.named_trained())
     quantised = _quantised(learner) if method.four_bit else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from tarazu.record.spec import RunSpec
 from tarazu.scrub import scrub
 from tarazu.tasks._task import Task
 from tarazu.text import LANGUAGES
-from tarazu.work import Request, Work, answer_variant, perform
+from tarazu.work import Missing, Request, Work, answer_variant, expected_variants, perform
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,51 @@ def run(request: Request, *, tell: Tell) -> Outcome:
     record = blank_record(request)
     attempts = Attempts(request, tell)
     try:
-        work = attempts.make(lambda now, hear: in_own_process(perform, now, tell=hear))
-        for variant in work.variants:
-            # Reloaded from disk where nothing of the training is left in memory.
-            again = attempts.make(partial(_answered_again, variant), merged=True)
-            work.predictions += again.predictions
-            work.phases |= again.phases
+        work = _performed(request, attempts)
     except RunFailed as error:
         return Outcome(_failed(record, error.reason, "process", attempts), [], error.details)
     except BadInput as error:
         return Outcome(_failed(record, str(error), "settings", attempts), [])
+    for variant in work.variants:
+        _add_variant(variant, work, attempts)
     work.events += attempts.events
+    work.events += [_missing(variant) for variant in work.missing]
     work.phases |= attempts.measured(failed=False)
-    return Outcome(_done(record, request, work), work.predictions)
+    details = "\n".join(variant.details for variant in work.missing if variant.details)
+    return Outcome(_done(record, request, work), work.predictions, details)
+
+
+def _performed(request: Request, attempts: Attempts) -> Work:
+    """Return what the run's process came to; where it failed after its result, that result."""
+    try:
+        return attempts.make(lambda now, hear: in_own_process(perform, now, tell=hear))
+    except RunFailed as error:
+        if attempts.partial is None:
+            raise
+        work, reason, details = attempts.partial, error.reason, error.details
+    done = {form.name for form in (*work.variants, *work.missing)}
+    absent = [name for name in expected_variants(request) if name not in done]
+    work.missing += [Missing(name, reason, details) for name in absent]
+    return work
+
+
+def _add_variant(variant: Variant, work: Work, attempts: Attempts) -> None:
+    """Let a form of the model answer, reloaded where nothing of the training is left in memory."""
+    try:
+        again = attempts.make(partial(_answered_again, variant), merged=True)
+    except RunFailed as error:
+        work.missing.append(Missing(variant.name, error.reason, error.details))
+    except BadInput as error:
+        work.missing.append(Missing(variant.name, str(error)))
+    else:
+        work.predictions += again.predictions
+        work.phases |= again.phases
+    shutil.rmtree(variant.folder, ignore_errors=True)  # the next one may need the room
+
+
+def _missing(variant: Missing) -> Event:
+    message = f"{variant.name} is missing: {variant.reason}"
+    return Event(kind="variant", message=scrub(message))
 
 
 def _answered_again(variant: Variant, request: Request, tell: Tell) -> Work:

@@ -21,8 +21,8 @@ from tarazu.training.checkpoint import KEPT
 _PER_RUN = 1 << 20
 # Weights, two moments of Adam, and the weights of the best epoch.
 _IN_A_CHECKPOINT = 4
-# Merged models have 16 bits per parameter, and there are two (`tarazu.methods.qlora_text`).
-_MERGED = 2 * 2
+# A merged model has 16 bits per parameter.
+_MERGED = 2
 _REMEDY = "Free some space (`tarazu clean DIR`), or choose another folder with --out."
 
 
@@ -32,18 +32,14 @@ class Space:
 
     Attributes:
         kept: Its record and what it trained.
-        merged: Merged models, while they are evaluated.
+        merged: Merged models, while they are evaluated. A run that has no room for them is done
+            without.
         checkpoints: While it trains. It trains without them, if it must.
     """
 
     kept: int
     merged: int = 0
     checkpoints: int = 0
-
-    @property
-    def least(self) -> int:
-        """What the run cannot do without."""
-        return self.kept + self.merged
 
 
 def space_of(entry: Entry, info: ModelInfo | None, task: Task) -> Space:
@@ -57,10 +53,11 @@ def space_of(entry: Entry, info: ModelInfo | None, task: Task) -> Space:
     if info is None or not entry.method.trains:
         return Space(_PER_RUN)
     parameters = count(entry.method, info, task, entry.knobs)
+    variants = entry.method.variants
     trained = BYTES_AS_SAVED * (parameters.trained + parameters.head)
     return Space(
         kept=_PER_RUN + trained,
-        merged=_MERGED * parameters.total if entry.method.variants is not None else 0,
+        merged=_MERGED * parameters.total * len(variants(entry.knobs)) if variants else 0,
         # The next one is written before the oldest one goes.
         checkpoints=(KEPT + 1) * _IN_A_CHECKPOINT * trained,
     )
@@ -107,7 +104,7 @@ def check_space(
         if entry.id in named
     }
     spaces = [by_entry[run.entry] if run.stage == "final" else Space(_PER_RUN) for run in due]
-    needed, least = total(spaces), min(space.least for space in spaces)
+    needed, least = total(spaces), min(space.kept for space in spaces)
     passing = _in_the_cache(due, by_entry, states)
     if disk.free < least:
         rule = f"needs about {_amount(least)} for the smallest run"

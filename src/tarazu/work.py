@@ -7,6 +7,8 @@ ones they are.
 from __future__ import annotations
 
 import random
+import shutil
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -28,7 +30,13 @@ from tarazu.models.fast.memory import give_memory_back, keep_memory
 from tarazu.models.frozen import split_trunk
 from tarazu.models.info import ModelInfo
 from tarazu.models.learner import Learner
-from tarazu.models.load import empty_learner, load_learner, load_tokenizer, tokenizer_hash
+from tarazu.models.load import (
+    empty_learner,
+    load_learner,
+    load_tokenizer,
+    tokenizer_hash,
+    trained_names,
+)
 from tarazu.models.precision import Precision
 from tarazu.models.recompute import recompute_activations
 from tarazu.models.states import Shelves, Spent
@@ -43,6 +51,7 @@ from tarazu.record.environment import environment
 from tarazu.record.progress import Progress
 from tarazu.record.record import Epoch, Event, Parameters, Phase
 from tarazu.record.spec import RunSpec
+from tarazu.scrub import scrub
 from tarazu.splits import Splits
 from tarazu.tasks._task import Task
 from tarazu.training.checkpoint import Checkpoints
@@ -125,6 +134,21 @@ class Request:
         return setting.value if setting is not None else None
 
 
+@dataclass(frozen=True)
+class Missing:
+    """A form of a trained model that could not be made or evaluated.
+
+    Attributes:
+        name: One of `Method.variants`.
+        reason: In one sentence.
+        details: The traceback, for the log.
+    """
+
+    name: str
+    reason: str
+    details: str = ""
+
+
 @dataclass
 class Work:
     """What came out of a run's process.
@@ -137,6 +161,7 @@ class Work:
         selected_epoch: The epoch whose weights answered.
         prompt: What the record keeps of the prompt.
         variants: Merged models to be evaluated in processes of their own.
+        missing: Merged models that could not be made.
         events: What a reader of the record must know.
     """
 
@@ -147,7 +172,19 @@ class Work:
     selected_epoch: int | None = None
     prompt: dict[str, Any] = field(default_factory=dict)
     variants: list[Variant] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partial(Progress):
+    """A result that is complete but for other forms of the model: a failure from here on leaves it.
+
+    Attributes:
+        work: The result so far.
+    """
+
+    work: Work
 
 
 def seed_everything(seed: int) -> None:
@@ -250,10 +287,10 @@ class _Neural:
         self.tables = Tables({}, keep=False)
 
     def run(self) -> Work:
-        parameters = self._count()
+        parameters, trained_in_fp32 = self._count()
         self.tell(Progress("load"))
         with self.meters.phase("load"):
-            learner = self._load(self.folder, four_bit=self.method.four_bit)
+            learner = self._load(self.folder, trained_in_fp32, four_bit=self.method.four_bit)
             self.method.attach(learner, self.knobs)
             learner.settle()
             asking = self._asking(learner)
@@ -274,7 +311,8 @@ class _Neural:
             asking, self.method, self.shots, first, learner, show_text=self.request.show_text
         )
         if self.method.trains and self.request.stage == "final":
-            self._save(learner, work)
+            save_trained(learner, self.request.scratch / "artifacts")
+            self._write_variants(learner, work)
         return work
 
     def _split_trunk(self, learner: Learner, work: Work) -> None:
@@ -323,19 +361,21 @@ class _Neural:
     def answer_merged(self, variant: Variant) -> Work:
         self.tell(Progress("load"))
         with self.meters.phase("load"):
-            learner = self._load(variant.folder, four_bit=False)
+            learner = self._load(variant.folder, frozenset(), four_bit=False)
             learner.settle()
             asking = self._asking(learner)
         predictions = self._answer_all(learner, asking, variant.name)
         phases = {f"{name} {variant.name}": phase for name, phase in self.meters.phases.items()}
         return Work(predictions, phases)
 
-    def _count(self) -> Parameters:
+    def _count(self) -> tuple[Parameters, frozenset[str]]:
+        """Return what the method trains, and which of the model's own weights are among it."""
         learner = empty_learner(self.info, self.reading_name, len(self.task.labels))
         self.method.attach(learner, self.knobs)
-        return count_parameters(learner, self.method.deployed(learner))
+        parameters = count_parameters(learner, self.method.deployed(learner))
+        return parameters, trained_names(learner)
 
-    def _load(self, folder: Path, *, four_bit: bool) -> Learner:
+    def _load(self, folder: Path, trained: frozenset[str], *, four_bit: bool) -> Learner:
         return load_learner(
             folder,
             self.info,
@@ -343,6 +383,7 @@ class _Neural:
             len(self.task.labels),
             self.precision,
             four_bit=four_bit,
+            trained=trained,
         )
 
     def _demonstrations(self) -> Demonstrations | None:
@@ -510,21 +551,44 @@ class _Neural:
         with self.tables.of(what), states:
             yield
 
-    def _save(self, learner: Learner, work: Work) -> None:
-        save_trained(learner, self.request.scratch / "artifacts")
-        if self.method.variants is None:
-            return
-        self.tell(Progress("merge"))
-        with self.meters.phase("merge"):
-            work.variants = list(
-                self.method.variants(
-                    learner,
-                    self.knobs,
-                    self.folder,
-                    self.request.scratch / "variants",
-                    self.precision.dtype,
-                )
-            )
+    def _write_variants(self, learner: Learner, work: Work) -> None:
+        """Write the other forms of the model; one that fails costs the run nothing but itself.
+
+        The system may kill this process where memory ends, so what there is goes ahead.
+        """
+        for name in expected_variants(self.request):
+            self.tell(Partial("merge", detail=name, work=work))
+            folder = self.request.scratch / "variants" / name
+            try:
+                with self.meters.phase("merge"):
+                    self._write_variant(name, learner, folder)
+            except Exception as error:  # of the disk, of memory, of somebody's own method
+                shutil.rmtree(folder, ignore_errors=True)
+                reason = scrub(_without_path(error))
+                work.missing.append(Missing(name, reason, traceback.format_exc()))
+                traceback.clear_frames(error.__traceback__)
+            else:
+                work.variants.append(Variant(name, folder))
+
+    def _write_variant(self, name: str, learner: Learner, folder: Path) -> None:
+        assert self.method.write_variant is not None
+        folder.parent.mkdir(exist_ok=True)
+        self.method.write_variant(name, learner, self.folder, folder, self.precision.dtype)
+
+
+def _without_path(error: Exception) -> str:
+    """Say what went wrong; of an error of the file system not where, which names this machine."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"{type(error).__name__}: {error}".strip()
+
+
+def expected_variants(request: Request) -> tuple[str, ...]:
+    """Return the names of the other forms of a run's model: a trial has none."""
+    method = request.method
+    if method.variants is None or not method.trains or request.stage != "final":
+        return ()
+    return tuple(method.variants(request.knobs))
 
 
 def examples(features: Features, pad_id: int) -> Examples:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from tarazu.comparison.exact import exact_paired
+from tarazu.comparison.exact import exact_paired, sign_flip
 
 BOOLS = st.tuples(st.booleans(), st.booleans())
 
@@ -38,6 +38,16 @@ def test_ten_copies_of_an_item_are_no_more_evidence_than_one():
     a, b = np.ones(20, bool), np.zeros(20, bool)
     assert exact_paired(a, b, np.arange(20)) == pytest.approx(2 * 0.5**20)
     assert exact_paired(a, b, np.repeat([0, 1], 10)) == pytest.approx(0.5)
+
+
+def test_whole_numbers_are_flipped_as_they_are():
+    sums = np.array([6, -3, 0, 3, 9])
+    reached = [
+        abs(sum(s * v for s, v in zip(signs, sums, strict=True)))
+        for signs in product((-1, 1), repeat=5)
+    ]
+    wanted = np.mean([value >= 15 for value in reached])
+    assert sign_flip(sums, np.arange(5)) == pytest.approx(float(wanted))
 
 
 def test_tiny_chances_do_not_vanish():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import binomtest
 
 from tarazu.comparison.failures import analyse
 from tarazu.comparison.findings import findings
@@ -62,6 +63,27 @@ def test_a_merge_that_costs_answers_is_told_and_a_harmless_one_is_not():
     assert "q is not the model" not in text
 
 
+def test_how_many_answers_a_merge_changes_is_told_apart_from_whether_that_could_be_luck():
+    trained = ["a"] * 150 + ["b"] * 50
+    changed = ["b"] * 33 + ["a"] * 67 + ["b"] * 43 + ["a"] * 7 + ["b"] * 50
+    made = make_classes(GOLD, {"q:adapter": [trained], "q": [changed]}, labels="ab")
+    text = said(made)
+    assert "it answers 76 of 200 items differently; 33 turn from right to wrong and 43" in text
+    assert f"not shown to change (p = {binomtest(33, 76).pvalue:.3f} for as many of each" in text
+    assert "p < 0.001" not in text
+    lost = ["b"] * 40 + ["a"] * 110 + ["b"] * 50
+    text = said(make_classes(GOLD, {"q:adapter": [trained], "q": [lost]}, labels="ab"))
+    assert "changes beyond luck (p < 0.001 for as many of each" in text
+
+
+def test_a_change_over_seeds_is_held_against_the_same_counts_that_are_told():
+    trained = [["a"] * 200, ["b"] * 200, ["a"] * 100 + ["b"] * 100]
+    merged = [["a"] * 100 + ["b"] * 100, ["a"] * 100 + ["b"] * 100, ["b"] * 100 + ["a"] * 100]
+    text = said(make_classes(GOLD, {"q:adapter": trained, "q": merged}, labels="ab"))
+    assert "66.7 turn from right to wrong and 66.7 from wrong to right (means over seeds)" in text
+    assert "not shown to change (p = 1.000" in text
+
+
 def test_never_right_needs_two_entries():
     wrong = ["b", *GOLD[1:]]
     one = make_classes(GOLD, {"x": [wrong]}, labels="ab")
@@ -117,6 +139,17 @@ def test_the_commonest_error_of_spans_is_told_where_it_is_no_luck():
     assert "commonest error of clear is 'over-long'" in text
     assert "25 of 30 answers that are not exact" in text
     assert "error of even" not in text
+
+
+def test_the_commonest_error_over_seeds_is_tested_by_the_counts_that_are_told():
+    # Short answers are the most (30 a run) but always to the same items; long ones (29 a run) are
+    # given to others in every run, so that more items show one of them in any run.
+    golds = [["grey wolf"]] * 120
+    runs = [["wolf"] * 30 + ["grey wolf"] * 90 for _ in range(3)]
+    for number, run in enumerate(runs):
+        start = 30 + 29 * number
+        run[start : start + 29] = ["the grey wolf there"] * 29
+    assert "commonest error" not in said(make_spans(golds, {"x": runs}))
 
 
 def test_every_sentence_has_the_same_numbers_in_both_languages():

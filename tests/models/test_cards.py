@@ -15,6 +15,7 @@ SHAPES = {
     "FacebookAI/roberta-base": (12, 768, 50265, 512, True),
     "FacebookAI/roberta-large": (24, 1024, 50265, 512, True),
     "HuggingFaceTB/SmolLM2-135M-Instruct": (30, 576, 49152, 8192, True),
+    "meta-llama/Llama-3.2-3B": (28, 3072, 128256, 131072, True),
     "meta-llama/Meta-Llama-3-8B": (32, 4096, 128256, 8192, False),
     "openai-community/gpt2": (12, 768, 50257, 1024, True),
     "sentence-transformers/all-MiniLM-L6-v2": (6, 384, 30522, 512, True),
@@ -22,6 +23,7 @@ SHAPES = {
 # As published: output projections tied or, for Llama, of their own.
 PARAMETERS = {
     "openai-community/gpt2": 124_439_808,
+    "meta-llama/Llama-3.2-3B": 3_212_749_824,
     "meta-llama/Meta-Llama-3-8B": 8_030_261_248,
     "HuggingFaceTB/SmolLM2-135M-Instruct": 134_515_008,
 }

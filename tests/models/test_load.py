@@ -2,19 +2,25 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from tarazu import catalog
 from tarazu.errors import BadInput
+from tarazu.methods._method import Method
 from tarazu.models import load as module
 from tarazu.models.fast import Fast, switched
 from tarazu.models.heads import ClassificationHead
+from tarazu.models.info import ModelInfo
 from tarazu.models.learner import Learner
-from tarazu.models.load import empty_learner, load_learner, load_tokenizer
+from tarazu.models.load import empty_learner, load_learner, load_tokenizer, trained_names
 from tarazu.models.precision import Precision
 from tarazu.testing.tiny import TINY_KINDS, TinyKind, tiny_info, tiny_model
 
@@ -70,11 +76,105 @@ def test_weights_are_mapped_from_their_file_and_not_copied(tiny: Tiny, kind: Tin
         assert any(weight.data_ptr() in part for part in mapped)
 
 
-def test_weights_go_to_the_device_once_they_are_narrow(tiny: Tiny) -> None:
+def stored_as(folder: Path, place: Path, dtype: torch.dtype) -> Path:
+    """Copy a model with its weights in another precision."""
+    shutil.copytree(folder, place)
+    weights = load_file(place / "model.safetensors")
+    narrow = {name: tensor.to(dtype) for name, tensor in weights.items()}
+    save_file(narrow, place / "model.safetensors", metadata={"format": "pt"})
+    return place
+
+
+@contextmanager
+def matrices_cast() -> Iterator[list[torch.dtype]]:
+    """Note the type of every matrix that is cast or moved meanwhile, in any thread."""
+    seen: list[torch.dtype] = []
+    usual = torch.Tensor.to
+
+    def to(tensor: torch.Tensor, *arguments: Any, **named: Any) -> torch.Tensor:
+        result = usual(tensor, *arguments, **named)
+        if result.dim() == 2 and not result.is_meta:
+            seen.append(result.dtype)
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.Tensor, "to", to)
+        yield seen
+
+
+def trains_and_holds(info: ModelInfo) -> list[Method]:
+    """Return the methods that use a model as it is, or train it; 4-bit ones: `test_qlora.py`."""
+    task = catalog.find_task("multinli")
+    return [
+        method
+        for method in catalog.methods().values()
+        if method.needs_model != "no"
+        and not method.four_bit
+        and method.supports(info, task, method.knobs()) is None
+    ]
+
+
+@pytest.mark.parametrize("kind", TINY_KINDS)
+def test_methods_that_hold_a_model(tiny: Tiny, kind: TinyKind) -> None:
+    found = {method.name for method in trains_and_holds(tiny_info(tiny(kind)))}
+    prompting = set() if kind in ("bert", "roberta") else {"zero-shot", "few-shot"}
+    assert found >= {"full", "last-k", "lora", "p-tuning"} | prompting
+
+
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("kind", TINY_KINDS)
+def test_in_a_16_bit_run_no_frozen_weight_is_ever_in_fp32(
+    tiny: Tiny, tmp_path: Path, kind: TinyKind, stored: torch.dtype
+) -> None:
+    folder = stored_as(tiny(kind), tmp_path / "model", stored)
+    info = tiny_info(folder)
+    file = load_file(folder / "model.safetensors")
+    for method in trains_and_holds(info):
+        knobs = method.knobs()
+        reading = method.reading(info, catalog.find_task("multinli"), knobs)
+        empty = empty_learner(info, reading, 3)
+        method.attach(empty, knobs)
+        trained = trained_names(empty)
+        with matrices_cast() as seen:
+            learner = load_learner(
+                folder, info, reading, 3, Precision("cpu", "bfloat16", 1), trained=trained
+            )
+        head = [p for p in empty.head.parameters() if p.dim() == 2] if empty.head else []
+        assert seen.count(torch.float32) <= len(trained) + len(head), method.name
+        prefix = f"{learner.body.base_model_prefix}."
+        for name, parameter in learner.body.named_parameters():
+            assert parameter.dtype == (torch.float32 if name in trained else torch.bfloat16), name
+            # A trained weight begins as it is published, not rounded to the run's precision.
+            published = {name, name.removeprefix(prefix), prefix + name} & file.keys()
+            assert published
+            for other in published:
+                assert torch.equal(parameter, file[other].to(parameter.dtype)), name
+        method.attach(learner, knobs)
+        learner.settle()
+        for name, parameter in learner.named_parameters():
+            wanted = torch.float32 if parameter.requires_grad else torch.bfloat16
+            assert parameter.dtype == wanted, name
+
+
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16, torch.float16])
+def test_without_knowing_what_is_trained_weights_stay_as_they_are_stored(
+    tiny: Tiny, tmp_path: Path, stored: torch.dtype
+) -> None:
+    folder = stored_as(tiny("llama"), tmp_path / "model", stored)
+    precision = Precision("cpu", "bfloat16", 1)
+    learner = load_learner(folder, tiny_info(folder), "text", 0, precision)
+    assert {p.dtype for p in learner.parameters()} == {stored}
+    learner.requires_grad_(True)
+    learner.settle()
+    assert {p.dtype for p in learner.parameters()} == {torch.float32}
+
+
+def test_weights_go_straight_to_the_device(tiny: Tiny) -> None:
     meta, folder = Precision("meta", "bfloat16", 1), tiny("llama")
     with switched(Fast(sequences=False)):  # would be tried out on a card
-        learner = load_learner(folder, tiny_info(folder), "classes", 3, meta)
-    assert {(p.device.type, p.dtype) for p in learner.parameters()} == {("cpu", torch.float32)}
+        learner = load_learner(folder, tiny_info(folder), "classes", 3, meta, trained=())
+    assert {p.device.type for p in learner.parameters()} == {"meta"}
+    assert {p.dtype for p in learner.body.parameters()} == {torch.bfloat16}
     learner.settle()
     assert {(p.device.type, p.dtype) for p in learner.parameters()} == {("meta", torch.bfloat16)}
 

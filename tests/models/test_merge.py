@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -212,3 +214,68 @@ def test_weights_that_are_not_there_are_named(bases: Path, tmp_path: Path) -> No
     learner = adapted(bases / "llama", four_bit=False)
     with pytest.raises(ValueError, match=r"no weights named .*q_proj"):
         merge_into(learner, bases / "gpt2", tmp_path / "m", into="16-bit", dtype="float32")
+
+
+MERGE_AND_MEASURE = """
+import sys
+from pathlib import Path
+
+import torch
+
+torch.set_num_threads(1)
+sys.path.insert(0, sys.argv[1])
+import test_merge
+from tarazu.models.fast.memory import give_memory_back
+from tarazu.models.merge import merge_into
+from tarazu.training.meter import peak_resident, reset_peak
+
+base, out, into = Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
+learner = test_merge.adapted(base, four_bit=True)
+merge_into(learner, base, out / "first", into=into, dtype="bfloat16")  # imports, allocator
+give_memory_back()
+reset_peak()
+before = peak_resident()
+merge_into(learner, base, out / "second", into=into, dtype="bfloat16")
+print(peak_resident() - before)
+"""
+
+
+@pytest.fixture(scope="module")
+def sharded_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of 52 MiB in bf16 in 13 files, whose largest matrix has 2 MiB in fp32."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("sharded") / "base"
+    tokenizer = tiny.tiny_tokenizer("llama")
+    config = LlamaConfig(
+        hidden_size=512,
+        intermediate_size=1024,
+        num_hidden_layers=10,
+        num_attention_heads=8,
+        vocab_size=len(tokenizer),
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    torch.manual_seed(0)
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder, max_shard_size="4MB")
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measures peaks: Linux")
+@pytest.mark.parametrize("into", ["dequantised", "16-bit"])
+def test_merging_holds_one_file_and_two_matrices_at_a_time(
+    sharded_base: Path, tmp_path: Path, into: Into
+) -> None:
+    files = sorted(sharded_base.glob("*.safetensors"))
+    whole = sum(file.stat().st_size for file in files)
+    one_file = max(file.stat().st_size for file in files)
+    two_matrices = 2 * 4 * 512 * 1024
+    assert len(files) >= 10
+    here = str(Path(__file__).parent)
+    command = [sys.executable, "-c", MERGE_AND_MEASURE, here, sharded_base, tmp_path, into]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    grown = int(done.stdout.splitlines()[-1])
+    # A file that is read and its mapping when it is written; the empty model's objects on top.
+    assert grown <= 2 * one_file + two_matrices + 24 * 2**20 < whole

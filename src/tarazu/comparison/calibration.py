@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tarazu.comparison.correctness import Bools, Indices, gold_codes
-from tarazu.comparison.crossed import Clusters, Sample, mean
+from tarazu.comparison.crossed import zero_mean
 from tarazu.comparison.outcomes import Answers, Outcomes, Scores
 from tarazu.comparison.spread import Spread
 from tarazu.text import Text
@@ -142,19 +142,8 @@ def calibration(answers: Answers, outcomes: Outcomes) -> Calibration | None:
         nll=Spread.of([run.nll for run in runs]),
         confidence=Spread.of([float(run.confidence.mean()) for run in runs]),
         accuracy=Spread.of([float(run.right.mean()) for run in runs]),
-        p_gap=_no_gap(right - confidence, outcomes.groups[usable], seeded=answers.seeded),
+        p_gap=zero_mean(right - confidence, outcomes.groups[usable], seeded=answers.seeded),
     )
-
-
-def _no_gap(gaps: Scores, groups: Indices, *, seeded: bool) -> float | None:
-    from scipy.stats import t
-
-    _, numbers = np.unique(groups, return_inverse=True)
-    clusters = Clusters.of(numbers.astype(np.int64))
-    estimate = mean(Sample.of(gaps, clusters, seeded=seeded), clusters)
-    if clusters.count < 2 or estimate.variance == 0:
-        return None
-    return float(2 * t.sf(abs(estimate.value) / estimate.error, estimate.df))
 
 
 def log_softmax(scores: Scores) -> Scores:

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from tarazu.comparison.entries import EntryResult, current, entries, metric_order
+from tarazu.comparison.entries import (
+    EntryResult,
+    current,
+    entries,
+    metric_order,
+    primary_variant,
+)
 from tarazu.comparison.spent import trial_seconds
 
 if TYPE_CHECKING:
@@ -106,19 +112,19 @@ def _tuning(runs: Sequence[RunRecord], trials: Mapping[tuple[str, str], RunRecor
 
 
 def _costs(runs: Sequence[RunRecord], tuning: float) -> Costs:
-    first = runs[0]
-    steps = [_by_step(run) for run in runs]
+    first, form = runs[0], primary_variant(runs)
+    steps = [_by_step(run, form) for run in runs]
     seconds = {
         step: fmean(sum(phase.alone for phase in run.get(step, ())) for run in steps)
         for step in _STEPS
     }
-    answered = _answered(first)
+    answered = sum(result.n for result in first.variants if result.variant == form)
     return Costs(
         entry=first.entry,
         model=first.model,
         seconds={name: value for name, value in {**seconds, "tune": tuning}.items() if value},
         train_tokens_per_second=_speed(runs, "train"),
-        evaluate_tokens_per_second=_speed(runs, _evaluation(first)),
+        evaluate_tokens_per_second=_speed(runs, _evaluation(first, form)),
         seconds_per_thousand=1000 * seconds["evaluate"] / answered if answered else None,
         memory=_peaks(steps, "rss"),
         device_memory=_peaks(steps, "reserved"),
@@ -127,22 +133,18 @@ def _costs(runs: Sequence[RunRecord], tuning: float) -> Costs:
     )
 
 
-def _evaluation(run: RunRecord) -> str:
-    """Return the phase in which the primary form answers: a merged one has its own."""
-    own = f"evaluate {run.primary_variant}"
+def _evaluation(run: RunRecord, form: str) -> str:
+    """Return the phase in which a form of the model answers: a merged one has its own."""
+    own = f"evaluate {form}"
     return own if own in run.measured else "evaluate"
 
 
-def _by_step(run: RunRecord) -> dict[str, list[Phase]]:
+def _by_step(run: RunRecord, form: str) -> dict[str, list[Phase]]:
     found: dict[str, list[Phase]] = {}
     for step, names in _STEPS.items():
-        wanted = (_evaluation(run),) if step == "evaluate" else names
+        wanted = (_evaluation(run, form),) if step == "evaluate" else names
         found[step] = [run.measured[name] for name in wanted if name in run.measured]
     return found
-
-
-def _answered(run: RunRecord) -> int:
-    return sum(form.n for form in run.variants if form.variant == run.primary_variant)
 
 
 def _speed(runs: Iterable[RunRecord], phase: str) -> float | None:

@@ -189,6 +189,27 @@ def mean(a: Sample, clusters: Clusters) -> Estimate:
     return _total(a.mean, _items_part(float(spread @ spread), clusters), clusters, (a,))
 
 
+def zero_mean(scores: Floats, groups: NDArray[np.int64], *, seeded: bool) -> float | None:
+    """Return the two-sided p-value that a mean over seeds and items is 0.
+
+    Args:
+        scores: Seeds × items.
+        groups: Number of each item's group; numbers may be left out.
+        seeded: Whether another seed could give other scores.
+
+    Returns:
+        None where nothing varies or there is one group.
+    """
+    from scipy.stats import t
+
+    _, numbers = np.unique(groups, return_inverse=True)
+    clusters = Clusters.of(numbers.astype(np.int64))
+    estimate = mean(Sample.of(scores, clusters, seeded=seeded), clusters)
+    if clusters.count < 2 or estimate.variance == 0:
+        return None
+    return float(2 * t.sf(abs(estimate.value) / estimate.error, estimate.df))
+
+
 def _items_part(squares: float, clusters: Clusters) -> float:
     count = clusters.count
     return count / max(count - 1, 1) * squares / clusters.items**2

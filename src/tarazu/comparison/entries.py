@@ -147,6 +147,23 @@ def primary_results(record: RunRecord) -> list[VariantResult]:
     return primary or record.variants
 
 
+def primary_variant(runs: Iterable[RunRecord]) -> str:
+    """Return the form of the model that stands for an entry: one that all its seeds have.
+
+    Where a merged form failed under one seed, the form that stands in for it there is compared
+    under all seeds, since different forms are different models.
+
+    Args:
+        runs: The runs of one entry; those that are not done do not count.
+    """
+    done = [run for run in runs if run.status == "done" and run.variants]
+    candidates = list(dict.fromkeys(run.primary_variant for run in done))
+    for name in candidates:
+        if all(any(form.variant == name for form in run.variants) for run in done):
+            return name
+    return candidates[0] if candidates else "main"
+
+
 def in_study_order(records: Iterable[RunRecord], study: Mapping[str, Any]) -> list[RunRecord]:
     """Return records in the order in which the study names its entries; others come last.
 
@@ -261,8 +278,12 @@ def _entry(identifier: str, runs: list[RunRecord]) -> list[EntryResult]:
                 **_tuning(first),
             )
         ]
-    ordered = sorted(forms.items(), key=lambda form: form[0][0] != first.primary_variant)
-    return [_form(identifier, pairs, failures) for _, pairs in ordered]
+    primary = primary_variant(runs)
+    ordered = sorted(forms.items(), key=lambda form: form[0][0] != primary)
+    return [
+        _form(identifier, pairs, failures, primary=variant == primary)
+        for (variant, _), pairs in ordered
+    ]
 
 
 def _tuning(record: RunRecord) -> dict[str, Any]:
@@ -280,11 +301,12 @@ def _form(
     identifier: str,
     pairs: list[tuple[RunRecord, VariantResult]],
     failures: tuple[Failure, ...],
+    *,
+    primary: bool,
 ) -> EntryResult:
     runs = [run for run, _ in pairs]
     results = [result for _, result in pairs]
     first, result = pairs[0]
-    primary = result.variant == first.primary_variant
     phases = [phase for run in runs for phase in run.measured.values()]
     by_phase = _mean_seconds(runs)
     return EntryResult(

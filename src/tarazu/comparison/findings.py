@@ -10,10 +10,10 @@ from __future__ import annotations
 from tarazu.comparison.calibration import Calibration
 from tarazu.comparison.collapse import OneClass
 from tarazu.comparison.correctness import primary_entries
-from tarazu.comparison.exact import exact_paired
 from tarazu.comparison.failures import Failures, analyse
 from tarazu.comparison.flips import Flips
 from tarazu.comparison.multiple import holm
+from tarazu.comparison.net_change import net_change
 from tarazu.comparison.outcomes import Answers, Outcomes
 from tarazu.comparison.slice_names import slice_name, slice_value
 from tarazu.comparison.slices import SliceScore
@@ -26,6 +26,9 @@ UNREADABLE = 0.1
 more than it can say."""
 MOST = 3
 """Sentences of one sort; the rest stands in the tables."""
+CHANGED = 0.1
+"""A form that answers 10 % of the items differently is another model, whichever of both is right
+more often. How many answers differ is a count, and needs no test."""
 OVERCONFIDENT = 0.1
 """Gaps between confidence and accuracy below ten points are not worth a first look."""
 
@@ -125,26 +128,41 @@ def _unparsable(answers: Answers) -> float:
 
 
 def _flipped(failures: Failures) -> list[Text]:
+    """Name the forms that answer otherwise: significantly more often right or wrong, or often."""
     adjusted = holm([one.p_value for one in failures.flips])
-    sure = [(p, one) for p, one in zip(adjusted, failures.flips, strict=True) if p < LEVEL]
-    sure.sort(key=lambda pair: pair[0])
-    return [_flip(one, p) for p, one in sure[:MOST]]
+    tested = list(zip(adjusted, failures.flips, strict=True))
+    told = [(p, one) for p, one in tested if p < LEVEL or _share_changed(one) >= CHANGED]
+    told.sort(key=lambda pair: (pair[0] >= LEVEL, pair[0], -_share_changed(pair[1])))
+    return [_flip(one, p) for p, one in told[:MOST]]
+
+
+def _share_changed(one: Flips) -> float:
+    return float(one.changed().mean() / one.changes.shape[1])
 
 
 def _flip(one: Flips, p_holm: float) -> Text:
     items = one.changes.shape[1]
-    changed = one.changed().mean()
-    lost = one.counts("right-to-wrong").mean()
-    won = one.counts("wrong-to-right").mean()
-    over = ", means over seeds" if len(one.seeds) > 1 else ""
-    over_fa = "، میانگین بذرها" if len(one.seeds) > 1 else ""
+    changed = _count(one.changed().mean())
+    lost = _count(one.counts("right-to-wrong").mean())
+    won = _count(one.counts("wrong-to-right").mean())
+    over = " (means over seeds)" if len(one.seeds) > 1 else ""
+    over_fa = " (میانگین بذرها)" if len(one.seeds) > 1 else ""
+    # The p-value is of the net change and not of how many answers change: the sentence says so.
+    if p_holm < LEVEL:
+        net = "so the number of right answers changes beyond luck"
+        net_fa = "پس شمار پاسخ‌های درست بیش از حد بخت عوض می‌شود"
+    else:
+        net = "and the number of right answers is not shown to change"
+        net_fa = "و عوض شدن شمار پاسخ‌های درست نشان داده نشد"
+    p = f"{_p(p_holm)} for as many of each, after correction for all forms"
+    p_fa = f"{_p(p_holm)} برای برابریِ این دو شمار، پس از تصحیح برای همهٔ شکل‌ها"
     return Text(
         f"{one.form} is not the model that was trained: against {one.against} it answers "
-        f"{_count(changed)} of {items:,} items differently; {_count(lost)} turn from right to "
-        f"wrong and {_count(won)} from wrong to right ({_p(p_holm)}{over}).",
-        f"{isolated(one.form)} همان مدلِ آموزش‌دیده نیست: به {_count(changed)} از {items:,} نمونه "
-        f"پاسخی جز پاسخ {isolated(one.against)} می‌دهد؛ {_count(lost)} پاسخ از درست به نادرست و "
-        f"{_count(won)} پاسخ از نادرست به درست برمی‌گردد ({_p(p_holm)}{over_fa}).",
+        f"{changed} of {items:,} items differently; {lost} turn from right to wrong and {won} from "
+        f"wrong to right{over}, {net} ({p}).",
+        f"{isolated(one.form)} همان مدلِ آموزش‌دیده نیست: به {changed} از {items:,} نمونه پاسخی جز "
+        f"پاسخ {isolated(one.against)} می‌دهد؛ {lost} پاسخ از درست به نادرست و {won} پاسخ از "
+        f"نادرست به درست برمی‌گردد{over_fa}، {net_fa} ({p_fa}).",
     )
 
 
@@ -261,9 +279,9 @@ def _two_commonest(one: SpanErrors) -> tuple[Kind, Kind]:
 
 
 def _commoner(one: SpanErrors, first: Kind, second: Kind, outcomes: Outcomes) -> float:
-    # An item shows a kind when any run does: a test over runs would count items several times.
-    shows = [(one.kinds == KINDS.index(kind)).any(axis=0) for kind in (first, second)]
-    return exact_paired(shows[0], shows[1], outcomes.groups)
+    shows = [one.kinds == KINDS.index(kind) for kind in (first, second)]
+    seeded = outcomes.entry(one.entry).seeded
+    return net_change(shows[0], shows[1], outcomes.groups, seeded=seeded)
 
 
 def _commonest(one: SpanErrors, kind: Kind) -> Text:

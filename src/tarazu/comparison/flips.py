@@ -8,8 +8,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from tarazu.comparison.correctness import Indices, right, usual
-from tarazu.comparison.exact import exact_paired
+from tarazu.comparison.correctness import Indices, right
+from tarazu.comparison.net_change import net_change
 from tarazu.comparison.outcomes import Answers, Outcomes
 from tarazu.text import Text
 
@@ -38,9 +38,8 @@ class Flips:
         seeds: Seeds that both have.
         changes: Direction of every change as a place in `DIRECTIONS`, or their number where the
             answer is the same; seeds × items.
-        p_value: Exact, two-sided, of an equal number of items turned right and turned wrong; an
-            item counts as right when more than half of the runs get it right. McNemar's test where
-            every item is a group of its own; see `exact`.
+        p_value: Two-sided, of as many answers turned right as turned wrong over items and seeds;
+            see `net_change`. Of one run over single items it is McNemar's exact test.
     """
 
     form: str
@@ -101,5 +100,6 @@ def _flips(form: Answers, trained: Answers, outcomes: Outcomes) -> Flips | None:
     same = trained.predicted[before] == form.predicted[after]
     kinds = [was & ~now, ~was & now, ~was & ~now & ~same, was & now & ~same]
     changes = np.select(kinds, range(_SAME), default=_SAME).astype(np.int8)
-    p_value = exact_paired(usual(now), usual(was), outcomes.groups)
+    seeded = trained.seeded or form.seeded
+    p_value = net_change(now & ~was, was & ~now, outcomes.groups, seeded=seeded)
     return Flips(form.id, trained.id, seeds, changes, p_value)

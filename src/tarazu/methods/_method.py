@@ -159,7 +159,7 @@ class Variant:
     """Another form of a trained model, saved to disk and evaluated in a process of its own.
 
     Attributes:
-        name: Such as ``merged-dequantised``.
+        name: One of `Method.variants`, such as ``merged-dequantised``.
         folder: Holds the model in the layout of `transformers`.
     """
 
@@ -224,8 +224,10 @@ class Method:
             trained ones; None means the trained ones.
         view: What the method lets the model see of an item.
         demonstrations: Solved examples in the prompt, from the training items only, by seed.
-        variants: Other forms of the trained model, written to a folder. Takes the learner, the
-            base's folder, the output folder, and the compute dtype's name.
+        variants: Names of the other forms of the trained model that these hyperparameters ask for.
+        write_variant: Writes one of them. Takes its name, the learner, the base's folder, the
+            folder to create, and the compute dtype's name. What it raises costs the run this form
+            and nothing else.
         primary_variant: The variant that stands for the method in the comparison.
         predict: Answers items without a neural model; replaces everything above.
         cite: References, for reports.
@@ -250,7 +252,8 @@ class Method:
     deployed: Callable[[Learner], int | None] = lambda learner: None
     view: Callable[[Item, Task, Any], Item] = same_item
     demonstrations: Callable[[Any, Task, Sequence[Item], int], Demonstrations] | None = None
-    variants: Callable[[Learner, Any, Path, Path, str], Sequence[Variant]] | None = None
+    variants: Callable[[Any], Sequence[str]] | None = None
+    write_variant: Callable[[str, Learner, Path, Path, str], None] | None = None
     primary_variant: str = "main"
     predict: Callable[[FitContext], list[Prediction]] | None = None
     cite: tuple[str, ...] = field(default=())

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from tarazu.methods._explain import fill, join, numbers_of
 from tarazu.methods._explain_low_rank import four_bit, low_rank_costs
 from tarazu.methods._lora import inject
-from tarazu.methods._method import ExplainContext, Method, Variant, knob
+from tarazu.methods._method import ExplainContext, Method, knob
 from tarazu.methods._qlora import QLORA, QloraKnobs, defaults, search, supports_decoder
 from tarazu.text import Text
 
 if TYPE_CHECKING:
     from tarazu.models.learner import Learner
+    from tarazu.models.merge import Into
 
 
 class QloraTextKnobs(QloraKnobs):
@@ -26,19 +27,32 @@ class QloraTextKnobs(QloraKnobs):
         source="tarazu's design",
     )
     """``generate`` text and parse it, or ``score`` label words."""
+    merge: Literal["none", "dequantised", "16bit", "both"] = knob(
+        "both",
+        reason="Which merged form answers better is measured, not assumed",
+        source="tarazu's design",
+    )
+    """Into what the adapter is merged for models to evaluate: the dequantised 4-bit base, the
+    published 16-bit weights, both, or ``none``. Each form is a whole model on disk for a while."""
 
 
-def variants(learner: Learner, knobs: Any, base: Path, out: Path, dtype: str) -> Sequence[Variant]:
-    """Merge the adapter into the dequantised base and into the published weights."""
+_MERGED: dict[str, Into] = {"merged-dequantised": "dequantised", "merged-16bit": "16-bit"}
+
+
+def variants(knobs: Any) -> Sequence[str]:
+    """Return the merged forms that are asked for."""
+    if knobs.merge == "none":
+        return ()
+    return [name for name in _MERGED if knobs.merge in ("both", name.removeprefix("merged-"))]
+
+
+def write_variant(name: str, learner: Learner, base: Path, out: Path, dtype: str) -> None:
+    """Merge the adapter into the dequantised base, or into the published weights."""
     from tarazu.models.merge import merge_into
 
     # fp32 compute has no 16-bit form of its own; bf16 keeps the range of the weights.
     stored = "bfloat16" if dtype == "float32" else dtype
-    merged = []
-    for name, into in (("merged-dequantised", "dequantised"), ("merged-16bit", "16-bit")):
-        merge_into(learner, base, out / name, into=into, dtype=stored)  # type: ignore[arg-type]
-        merged.append(Variant(name, out / name))
-    return merged
+    merge_into(learner, base, out, into=_MERGED[name], dtype=stored)
 
 
 EXPLANATION = Text(
@@ -123,6 +137,7 @@ METHOD = Method(
     four_bit=True,
     attach=inject,
     variants=variants,
+    write_variant=write_variant,
     primary_variant="merged-dequantised",
     cite=(QLORA, "Hu et al. 2021, arXiv 2106.09685"),
 )

@@ -8,6 +8,10 @@ Shapes: b items, s tokens, v virtual tokens, h hidden size, V vocabulary.
 
 from __future__ import annotations
 
+# isort: split
+import tarazu.models._quiet  # noqa: F401 - first: it quietens what follows
+
+# isort: split
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,8 @@ from tarazu.models.fast.switches import switches
 from tarazu.models.heads import ClassificationHead, SpanHead
 from tarazu.models.info import ModelInfo
 from tarazu.models.learner import Learner
-from tarazu.models.precision import Precision
+from tarazu.models.precision import DTYPES, Precision
+from tarazu.models.safetensors_header import widest_float
 from tarazu.record.key import canonical_json, sha256_text
 
 HeadName = Literal["classes", "spans", "text"]
@@ -144,6 +145,7 @@ def load_learner(
     precision: Precision,
     *,
     four_bit: bool = False,
+    trained: Collection[str] | None = None,
 ) -> Learner:
     """Load a backbone from a folder and put a new head on it.
 
@@ -156,33 +158,38 @@ def load_learner(
         classes: Number of labels.
         precision: Where and how it computes.
         four_bit: Hold the base in NF4 with double quantisation (Dettmers et al. 2023, QLoRA).
+        trained: Names of the backbone's parameters that a method is about to train, see
+            `trained_names`; None where that is not known.
 
     Returns:
-        A learner in evaluation mode with everything frozen. Unless in NF4 it is on the CPU and in
-        fp32 until `Learner.settle`: whole in fp32 it may not fit on a card.
+        A learner in evaluation mode with everything frozen, on the device. Each tensor is cast
+        while it is read, so that no copy in another precision exists: trained ones to fp32, frozen
+        ones to the run's precision. With `trained` unknown all have the precision of the files
+        until `Learner.settle`.
     """
-    options: dict[str, Any] = {"dtype": torch.float32}
+    options: dict[str, Any] = {"dtype": precision.torch_dtype}
+    if trained is None and not four_bit:
+        options["dtype"] = DTYPES[widest_float(folder)]
     if four_bit:
-        options = {
-            "dtype": precision.torch_dtype,
-            "quantization_config": four_bit_config(precision),
-            "device_map": {"": precision.device},
-        }
+        options["quantization_config"] = four_bit_config(precision)
+    if four_bit or precision.device != "cpu":
+        options["device_map"] = {"": precision.device}
     config = _config(info)
-    body = _auto_class(info).from_pretrained(
-        folder,
-        config=config,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        **_extra(info, config),
-        **options,
-    )
+    with _loaded_in_fp32(trained or ()):
+        body = _auto_class(info).from_pretrained(
+            folder,
+            config=config,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            **_extra(info, config),
+            **options,
+        )
     if four_bit:
         _keep_layout(body)
     learner = Learner(body, info, make_head(info, reading, classes), precision)
     learner.requires_grad_(False)
-    if four_bit and learner.head is not None:  # all else goes there when it is `settle`d
+    if learner.head is not None:
         learner.head.to(precision.device)
     if precision.device == "cpu":
         _make_fast(learner)
@@ -191,6 +198,40 @@ def load_learner(
     if switches().last_layer:
         learner.last = use_short_last_layer(learner.blocks()[-1], learner.body, info)
     return learner.eval()
+
+
+@contextmanager
+def _loaded_in_fp32(names: Collection[str]) -> Iterator[None]:
+    """Let `transformers` read some parameters in fp32, whatever precision is asked for.
+
+    Models state such parameters as `_keep_in_fp32_modules_strict`, for all instances of a class and
+    by parts of names; a run needs it for itself, and by whole names.
+    """
+    from transformers import PreTrainedModel
+
+    usual = PreTrainedModel._get_dtype_plan
+
+    def plan(model: Any, dtype: torch.dtype) -> dict[str, torch.dtype]:
+        return {**usual(model, dtype), **dict.fromkeys(names, torch.float32)}
+
+    PreTrainedModel._get_dtype_plan = plan
+    try:
+        yield
+    finally:
+        PreTrainedModel._get_dtype_plan = usual
+
+
+def trained_names(learner: Learner) -> frozenset[str]:
+    """Return the names, in the model's files, of the backbone's parameters that are trained.
+
+    Args:
+        learner: After a method's `attach`, on meta tensors or not.
+    """
+    return frozenset(
+        name.replace(".base_layer.", ".")
+        for name, parameter in learner.body.named_parameters()
+        if parameter.requires_grad
+    )
 
 
 def _make_fast(learner: Learner) -> None:

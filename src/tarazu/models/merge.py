@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -38,44 +39,67 @@ def _is_quantised(module: Any) -> bool:
     return hasattr(getattr(module, "weight", None), "quant_state")
 
 
-def _changes(learner: Learner, into: Into) -> dict[str, Callable[[Tensor], Tensor]]:
-    """Map the name of every weight that merging changes to what becomes of it, in fp32."""
+@dataclass(frozen=True)
+class _Change:
+    """What becomes of one weight. Nothing is computed before it is asked for.
+
+    Attributes:
+        module: The layer that was trained on or beside: a LoRA layer, or one in 4 bits.
+        dequantised: Whether its own 4-bit weight is the base, and not the published one.
+        transposed: Whether the layer holds the transpose of what is published.
+    """
+
+    module: Any
+    dequantised: bool
+    transposed: bool
+
+    def applied(self, published: Tensor) -> Tensor:
+        """Return the merged weight in fp32, in the published layout."""
+        base = published
+        if self.dequantised:
+            base = self._as_published(dequantise(_base_layer(self.module).weight))
+        adapters = getattr(self.module, "active_adapters", ())
+        merged: Tensor | None = None
+        for adapter in adapters:
+            delta = self._as_published(self.module.get_delta_weight(adapter).float().cpu())
+            # The base is added in place and cast on the way: no second matrix in fp32.
+            merged = delta.add_(base if merged is None else merged)
+        return base.float() if merged is None else merged
+
+    def _as_published(self, weight: Tensor) -> Tensor:
+        return weight.T if self.transposed else weight
+
+
+def _base_layer(module: Any) -> Any:
+    return module.get_base_layer() if hasattr(module, "get_base_layer") else module
+
+
+def _changes(learner: Learner, into: Into) -> dict[str, _Change]:
+    """Map the name of every weight that merging changes to how it changes."""
     from peft.tuners.lora import LoraLayer
     from transformers.pytorch_utils import Conv1D
 
     published = empty_learner(learner.info, "text", 0).body
-    changes: dict[str, Callable[[Tensor], Tensor]] = {}
+    changes: dict[str, _Change] = {}
     for name, module in learner.body.named_modules():
-        if isinstance(module, LoraLayer):
-            delta = sum(module.get_delta_weight(a).float().cpu() for a in module.active_adapters)
-            base = module.get_base_layer()
-            name = name.removesuffix(".base_layer")
-        elif _is_quantised(module) and not name.endswith(".base_layer"):
-            delta, base = 0.0, module
-        else:
+        adapted = isinstance(module, LoraLayer)
+        if not adapted and (not _is_quantised(module) or name.endswith(".base_layer")):
             continue
+        quantised = _is_quantised(_base_layer(module))
         # GPT-2's Conv1D keeps [in, out]; bitsandbytes holds it as a Linear, [out, in] (trap T28).
         # Square matrices hide the mistake, so the class decides and not the shape.
-        turn = _is_quantised(base) and isinstance(published.get_submodule(name), Conv1D)
-        start = dequantise(base.weight) if into == "dequantised" and _is_quantised(base) else None
-        changes[f"{name}.weight"] = _adder(start, delta, turn)
+        transposed = quantised and isinstance(published.get_submodule(name), Conv1D)
+        changes[f"{name}.weight"] = _Change(
+            module, dequantised=quantised and into == "dequantised", transposed=transposed
+        )
     return changes
 
 
-def _adder(start: Tensor | None, delta: Any, turn: bool) -> Callable[[Tensor], Tensor]:
-    def turned(value: Any) -> Any:
-        return value.T if turn and isinstance(value, Tensor) else value
-
-    def apply(published: Tensor) -> Tensor:
-        base = published if start is None else turned(start)
-        merged: Tensor = base.float() + turned(delta)
-        return merged
-
-    return apply
-
-
+@torch.no_grad()
 def merge_into(learner: Learner, base: Path, out: Path, *, into: Into, dtype: str) -> None:
-    """Write the merged model.
+    """Write the merged model, one file at a time.
+
+    In memory are at most the tensors of one file that is written, and two matrices.
 
     Args:
         learner: With trained LoRA adapters, perhaps on a 4-bit base.
@@ -100,13 +124,13 @@ def merge_into(learner: Learner, base: Path, out: Path, *, into: Into, dtype: st
                 name = stored if stored in changes else prefix + stored
                 tensor = file.get_tensor(stored)
                 if name in changes:
-                    tensor = changes[name](tensor)
+                    tensor = changes[name].applied(tensor)
                     done.add(name)
                 if tensor.is_floating_point():
                     tensor = tensor.to(DTYPES[dtype])
                 tensors[stored] = tensor.contiguous()
                 index[stored] = shard.name
-        save_file(tensors, out / shard.name, metadata={"format": "pt"})
+            save_file(tensors, out / shard.name, metadata={"format": "pt"})
     if missing := sorted(set(changes) - done):
         raise ValueError(f"{base}: no weights named {missing}")
     _copy_rest(base, out, index, dtype)

@@ -23,6 +23,24 @@ _BITS = {
 }  # fmt: skip
 
 
+def widest_float(folder: Path) -> str:
+    """Return the precision that holds every weight of a model's files exactly, 64 bits aside.
+
+    Args:
+        folder: Holds safetensors files whose headers were checked.
+
+    Returns:
+        ``float32``, ``bfloat16`` or ``float16``.
+    """
+    kinds: set[str] = set()
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        kinds |= {entry["dtype"] for name, entry in header.items() if name != "__metadata__"}
+    floats = kinds & {"F64", "F32", "BF16", "F16"}
+    return {"BF16": "bfloat16", "F16": "float16"}.get("".join(floats), "float32")
+
+
 class _Damaged(Exception):
     """What is wrong, in words."""
 

@@ -29,9 +29,6 @@ class SoftPrompt(nn.Module):
         reparameterization: str,
     ) -> None:
         # Not at the top: peft imports bitsandbytes, which must not be loaded before a fork.
-        import tarazu.models._quiet  # noqa: F401 - first: it quietens what follows
-
-        # isort: split
         from peft.tuners.p_tuning import PromptEncoder, PromptEncoderConfig
 
         super().__init__()

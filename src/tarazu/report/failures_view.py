@@ -237,10 +237,12 @@ def _flips(found: Sequence[Flips], outcomes: Outcomes, write: Writer) -> list[st
         Text("p", "p"),
     ]
     note = Text(
-        "Means over seeds. p: exact, two-sided, that as many items turn right as turn wrong "
-        "(McNemar's test where every item is a group of its own), not corrected.",
-        "میانگین روی بذرها. p: دقیق و دوسویه، برای این فرض که شمار نمونه‌های درست‌شده و نادرست‌شده "
-        "برابر است (جایی که هر نمونه خود یک گروه است، آزمون مک‌نمار)، بی تصحیح.",
+        "Means over seeds. p: two-sided, that as many answers turn right as turn wrong over items, "
+        "their groups and seeds (of one run over single items McNemar's exact test), not "
+        "corrected. It is not of how many answers change: that is a count.",
+        "میانگین روی بذرها. p: دوسویه، برای این فرض که شمار پاسخ‌های درست‌شده و نادرست‌شده روی "
+        "نمونه‌ها، گروه‌هایشان و بذرها برابر است (برای یک اجرا روی نمونه‌های تک، آزمون دقیق مک‌نمار)، "
+        "بی تصحیح. دربارهٔ شمار پاسخ‌های عوض‌شده نیست: آن را تنها شمرده‌ایم.",
     )
     title = Text(
         "Answers that merging or quantising changes", "پاسخ‌هایی که ادغام یا کوانتش عوض می‌کند"

@@ -21,6 +21,7 @@ _REASON_LENGTH = 160
 _TELLING = {
     "collapsed": Text("collapsed to one class", "همه را از یک دسته می‌داند"),
     "diverged": Text("diverged", "واگرا شده"),
+    "variant": Text("a merged form is missing", "یک شکل ادغام‌شده در دست نیست"),
     "tuning": Text(
         "no trial came to its end: default settings",
         "هیچ آزمونی به پایان نرسید: تنظیم‌های پیش‌فرض",

@@ -62,6 +62,10 @@ REASONS = (
         "This way of QLoRA lets the model write the label itself; the other way has a head",
         "در این شیوهٔ QLoRA مدل خودش برچسب را می‌نویسد؛ شیوهٔ دیگر سر دارد",
     ),
+    Text(
+        "Which merged form answers better is measured, not assumed",
+        "اینکه کدام شکل ادغام‌شده بهتر پاسخ می‌دهد سنجیده می‌شود، نه فرض",
+    ),
     # Demonstrations.
     Text(
         "One-shot: the smallest demonstration of format and task",

@@ -153,6 +153,7 @@ SENTENCES = (
         "{state})",
         "جز فعال‌سازی‌ها {total} گیبی‌بایت (وزن‌ها {weights}، گرادیان‌ها {gradients}، بهینه‌ساز {state})",
     ),
+    Text("{variant} is missing: {reason}", "شکل {variant} در دست نیست: {reason}"),
     Text("{weights} GiB for its weights alone", "تنها برای وزن‌ها {weights} گیبی‌بایت"),
     Text("more than it had", "بیش از آنچه داشت"),
     Text("its process was killed by {signal}", "پردازهٔ آن با {signal} کشته شد"),

@@ -102,17 +102,21 @@ def load(case: Case, *, seed: int = 0, dtype: str = "float32") -> Learner:
 
     from tarazu.models.fast import switches
     from tarazu.models.frozen import split_trunk
-    from tarazu.models.load import load_learner
+    from tarazu.models.load import empty_learner, load_learner, trained_names
     from tarazu.models.precision import Precision
 
+    reading = case.method.reading(case.info, case.task, case.knobs)
+    empty = empty_learner(case.info, reading, len(case.task.labels))
+    case.method.attach(empty, case.knobs)
     torch.manual_seed(seed)
     learner = load_learner(
         case.folder,
         case.info,
-        case.method.reading(case.info, case.task, case.knobs),
+        reading,
         len(case.task.labels),
         Precision("cpu", dtype, torch.get_num_threads()),
         four_bit=case.method.four_bit,
+        trained=trained_names(empty),
     )
     case.method.attach(learner, case.knobs)
     learner.settle()

@@ -562,6 +562,7 @@ EVENTS = {
     "diverged": Text("diverged", "واگرا"),
     "failed": Text("failed", "ناکام"),
     "tuning": Text("tuning found nothing", "تنظیم بی‌نتیجه"),
+    "variant": Text("merged form missing", "نبود شکل ادغام‌شده"),
 }
 
 CHOSEN_BY = {
