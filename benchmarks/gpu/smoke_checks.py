@@ -108,7 +108,9 @@ def check(name: str, of: str, problems: Sequence[str], seen: str = "", **figures
 def check_entries(of: str, entries: Iterable[str], records: Iterable[RunRecord]) -> Check:
     """Check that every entry of the study has one record, done, and that there are no others."""
     wanted, found = list(entries), [record.entry for record in records]
-    problems = [f"{entry}: {found.count(entry)} records" for entry in wanted if found.count(entry) != 1]
+    problems = [
+        f"{entry}: {found.count(entry)} records" for entry in wanted if found.count(entry) != 1
+    ]
     problems += [f"{entry}: not in the study" for entry in found if entry not in wanted]
     return check("entries", of, problems, f"{len(found)} of {len(wanted)}", entries=len(found))
 
@@ -188,7 +190,7 @@ def check_answers(
     common = [(ours[place], theirs[place]) for place in ours if place in theirs]
     if not common:
         return check("answers", of, [*problems, "nothing to compare"])
-    same = sum(a["predicted"] == b["predicted"] for a, b in common) / len(common)
+    same = sum(_said(a) == _said(b) for a, b in common) / len(common)
     apart = max(_apart(a["scores"], b["scores"]) for a, b in common)
     if same < bounds.same:
         problems.append(f"{same:.1%} of answers are equal, not {bounds.same:.0%}")
@@ -198,6 +200,11 @@ def check_answers(
         problems.append("prompts have other lengths")
     figures = {"items": len(common), "same": round(same, 4), "scores_apart": apart}
     return check("answers", of, problems, f"{same:.0%} equal, {apart:.1e} apart", **figures)
+
+
+def _said(row: Answer) -> tuple[Any, Any]:
+    """Return an answer and the text it was read from: much of a random model's has no answer."""
+    return row["predicted"], row["raw"]
 
 
 def _by_place(answers: Iterable[Answer]) -> dict[tuple[str, str, str], Answer]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 import tarazu
 from side_by_side.works import ROOT
 from tarazu.catalog import find_method
+from tarazu.models.fast.switches import VARIABLE, Fast
 from tarazu.testing.tiny import TinyKind, nli_items, qa_items, tiny_tokenizer
 
 STUDIES = ("nli", "squad")
@@ -29,6 +30,8 @@ EPOCHS = 2
 ROWS = 32
 """Training rows before validation is cut off; as many items in each test split."""
 VALIDATION = 8
+# All that should change nothing: other batches would be another training.
+PLAIN = tuple(field.name for field in fields(Fast) if field.name != "length_buckets")
 _SPREAD = 0.15  # of random weights: a changed token visibly changes the output
 _DROPOUTS = {
     "roberta": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
@@ -248,7 +251,7 @@ def environment(private: Path, side: Side) -> dict[str, str]:
         "HF_DATASETS_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_NUM_THREADS": str(side.threads),
-        **({"TARAZU_PLAIN": "all"} if side.plain else {}),
+        **({VARIABLE: ",".join(PLAIN)} if side.plain else {}),
         "TARAZU_CACHE": str(private / "cache"),
         "TARAZU_LEDGER": str(private / "ledger.jsonl"),
     }
@@ -289,8 +292,8 @@ def command(
                 if late or (kill_when is not None and kill_when()):
                     os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
-                elif kill_when is None:
-                    time.sleep(0.05)
+                else:
+                    time.sleep(0.05 if kill_when is None else 0.002)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
