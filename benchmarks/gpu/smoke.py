@@ -15,8 +15,8 @@ Llama-3-8B (17.5 GB of disk; what does not fit the machine is listed as that).
 With ``--device cpu`` the fast way on the CPU is compared with the plain one.
 
 All checks are made even if one fails. Verdicts and figures go to one JSON file; a short table is
-printed. Exit status: 0 all is well; 1 a check failed; 3 none failed, but the budget of minutes ended
-before all were reached.
+printed. Exit status: 0 all is well; 1 a check failed; 2 there is no card; 3 none failed, but the
+budget of minutes ended before all were reached.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -34,15 +35,14 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "src")]
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
 import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gpu import smoke_checks as checks
 from gpu import smoke_sizes as sizes
@@ -50,6 +50,7 @@ from gpu import smoke_study as small
 from gpu.smoke_checks import Check
 from gpu.smoke_study import Done, Side
 from side_by_side.results import stamp
+from side_by_side.works import ROOT
 from tarazu.models.precision import choose
 from tarazu.record.disk import write_whole
 from tarazu.record.environment import versions
@@ -60,6 +61,7 @@ from tarazu.record.store import Store
 FAILED, UNREACHED = 1, 3
 KILLED = "full"
 """Entry of ``nli`` whose training is killed, and which is verified: all of its weights move."""
+CHECKPOINT = "checkpoints/*/[!.]*/state.json"
 TRIES = 3  # to kill a training before it ends
 REFERENCE = Side("plain-cpu", "cpu", "float32", 1, plain=True)
 _MARKS = {"ok": "ok", "failed": "FAILED", "not reached": "not reached", "does not fit": "no room"}
@@ -143,7 +145,11 @@ class Smoke:
         jobs = [(side, name) for side in (REFERENCE, *self.sides) for name in small.STUDIES]
         # Runs of tiny models leave cores and card idle; memory is measured for each process.
         with ThreadPoolExecutor(max(1, min(len(os.sched_getaffinity(0)), len(jobs)))) as pool:
-            ended = dict(zip(jobs, pool.map(lambda job: self._run(*job), jobs), strict=True))
+            try:
+                ended = dict(zip(jobs, pool.map(lambda job: self._run(*job), jobs), strict=True))
+            except BaseException:
+                small.STOP.set()  # the pool waits for what has begun
+                raise
         found = []
         for side in self.sides:
             for name in small.STUDIES:
@@ -203,7 +209,7 @@ class Smoke:
         return found
 
     def kill_and_go_on(self) -> list[Check]:
-        """Kill a training after a checkpoint, give the command again, and check what comes of it."""
+        """Kill a training after a checkpoint, and check what the same command makes of it."""
         side = self.sides[0]
         of = f"{side.name} nli {KILLED}, killed"
         study = small.write_study("nli", self.folder, side)
@@ -211,9 +217,8 @@ class Smoke:
             out = self.folder / side.name / f"killed-{number}"
             words = ["run", str(study), "--out", str(out), "--only", KILLED]
             words += ["--checkpoint-every", "0"]
-            there = f"checkpoints/*/[!.]*/{'state.json'}"
             killed = self.tarazu(
-                words, side, "kill", kill_when=lambda out=out, there=there: any(out.glob(there))
+                words, side, "kill", kill_when=lambda out=out: any(out.glob(CHECKPOINT))
             )
             if killed.code is None:
                 return [Check("killed", of, "not reached", "before its first checkpoint")]
@@ -247,7 +252,7 @@ class Smoke:
             return [Check("verify", of, "not reached", f"stopped after {done.seconds:.0f} s")]
         problems = [f"ended with {done.code}: {done.output[-1500:]}"] * bool(done.code)
         seen = " ".join(done.output.split("\n\n")[-1].split())[-400:]
-        return [checks.check("verify", of, problems, seen, seconds=done.seconds)]
+        return [checks.check("verify", f"{of}, verified", problems, seen, seconds=done.seconds)]
 
     def measure(self, case: sizes.Case) -> list[Check]:
         """Measure one case at real size, in the precision that the device chooses."""
@@ -262,7 +267,10 @@ class Smoke:
             "studies": self.run_studies,
             "kill": self.kill_and_go_on,
             "verify": self.verify,
-            **{case.name: (lambda case=case: self.measure(case)) for case in sizes.CASES},
+            **{
+                case.name: (lambda case=case: self.measure(case))
+                for case in map(sizes.in_miniature if self.tiny else replace, sizes.CASES)
+            },
         }
 
 
@@ -380,6 +388,7 @@ def main(words: Sequence[str] | None = None) -> int:
         "studies": {name: list(small.read_study(name)["methods"]) for name in small.STUDIES},
     }
     board = Board(file, told, start=start)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         do_all(Smoke(folder, sides, deadline, args.tiny), board)
     finally:

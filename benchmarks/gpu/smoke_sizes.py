@@ -8,7 +8,7 @@ import random
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,14 @@ CASES = (
     Case("llama", "qlora-head", 0.75, 5 * _GIB, 0.4, updates=4, answers=32),
     Case("llama", "qlora-text", 0.75, 5 * _GIB, 0.4, updates=4, answers=32),
 )
+TINY_UPDATES = 3
 LONGEST = 256  # as the study
 SENTENCES = 16  # of a premise: some 200 tokens of the tiny tokenizer
+
+
+def in_miniature(case: Case) -> Case:
+    """Return a case with fewer updates."""
+    return replace(case, updates=min(case.updates, TINY_UPDATES))
 
 
 class OutOfTime(Exception):
@@ -150,12 +156,12 @@ def write_study(case: Case, folder: Path, side: Side, *, tiny: bool) -> Path:
         case: The case.
         folder: Holds ``models``; gets rows and the study.
         side: Where and in which precision.
-        tiny: Fewer and smaller batches.
+        tiny: Smaller batches.
     """
     worked = read_study("nli")
     batch = 4 if tiny else worked["training"]["batch_size"]
     place = folder / "sizes" / case.name.replace(" ", "-")
-    rows = {"train": max(case.updates, 1) * batch, "test": case.answers // (4 if tiny else 1)}
+    rows = {"train": max(case.updates, 1) * batch, "test": case.answers}
     files = {
         name: str(write_items(place / f"{name}.jsonl", count, seed))
         for seed, (name, count) in enumerate(rows.items())

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -32,6 +33,8 @@ ROWS = 32
 VALIDATION = 8
 # All that should change nothing: other batches would be another training.
 PLAIN = tuple(field.name for field in fields(Fast) if field.name != "length_buckets")
+STOP = threading.Event()
+"""Set when the script itself is told to end: commands of all threads end, too."""
 _SPREAD = 0.15  # of random weights: a changed token visibly changes the output
 _DROPOUTS = {
     "roberta": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
@@ -288,7 +291,7 @@ def command(
         late = False
         try:
             while process.poll() is None:
-                late = time.monotonic() > deadline
+                late = STOP.is_set() or time.monotonic() > deadline
                 if late or (kill_when is not None and kill_when()):
                     os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
