@@ -71,7 +71,7 @@ class Clock(Silent):
     def __call__(self, progress: Progress) -> None:
         """Note the begin of training, or an update."""
         if progress.phase == "train":
-            _wait()
+            wait_for_card()
             self.last = (time.perf_counter(), time.process_time())
             self.updates = progress.done
             if not progress.total:  # the first one of a run
@@ -95,7 +95,7 @@ class Clock(Silent):
         self.records.append(record)
 
 
-def _wait() -> None:
+def wait_for_card() -> None:
     """Wait for a card that is in use: what was only asked of it is not done."""
     import torch
 

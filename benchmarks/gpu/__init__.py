@@ -1,0 +1,1 @@
+"""Programs for a CUDA card, and the parts of `smoke.py`."""
