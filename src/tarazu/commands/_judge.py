@@ -87,7 +87,7 @@ def _cores(facts: Mapping[str, Any]) -> Iterator[Finding]:
     if cores is None or used is None or cores["container"] is None:
         return
     allowed = max(1, int(cores["container"]))
-    if used["threads"] > 2 * allowed:
+    if used["threads"] >= 2 * cores["container"]:
         what = f"{used['threads']:,} threads would share the time of {cores['container']:g} cores"
         yield Finding("warning", what, f"Set compute.threads to {allowed} in the study.")
 
