@@ -209,7 +209,7 @@ OUTPUT = {"path": "o", "in_use": False, "unfit": None, "shared": None}
         ("error", "a study is at work in o", {"output": {**OUTPUT, "in_use": True}}),
         ("error", "cannot hold a study: no locks", {"output": {**OUTPUT, "unfit": "no locks"}}),
         ("warning", "a drive (fuse.drive)", {"output": {**OUTPUT, "shared": "fuse.drive"}}),
-        ("error", "home folder is not known", {"home": None}),
+        ("error", "home folder is not known", {"home": None, "not_read": {"models": "no home"}}),
         ("warning", "has set WORLD_SIZE", {"variables": {"scheduler": ["WORLD_SIZE"]}}),
     ],
 )  # fmt: skip
@@ -225,11 +225,15 @@ def test_what_is_wrong_is_said_with_a_remedy(
 def test_nothing_is_wrong_where_nothing_is() -> None:
     assert list(judge(facts(output=OUTPUT, storage=[place("output")]))) == []
     unknown = facts(unmet=None, memory=None, cores=None, would_use=None, variables=None)
+    assert list(judge(facts(home=None))) == []  # variables say where everything goes
     assert list(judge(unknown)) == []  # not read is no fault of the machine
 
 
 def test_what_stops_a_run_comes_first() -> None:
-    changes = {"home": None, "memory": {"available": 2 * 10**9, "container": None}}
+    changes = {
+        "unmet": [("torch>=9", "nothing")],
+        "memory": {"available": 2 * 10**9, "container": None},
+    }
     assert [one.severity for one in judge(facts(**changes))] == ["error", "warning"]
 
 
@@ -273,6 +277,26 @@ def test_without_a_home(torch_says: Callable[..., None], monkeypatch: pytest.Mon
     found = doctor()
     assert "the home folder is not known" in what(found, "error")
     assert "home directory" in found.facts["not_read"]["home"]
+
+
+def test_in_a_folder_that_is_gone(tmp_path: Path) -> None:
+    """Libraries cannot even be imported there."""
+    code = (
+        "import os, sys; os.chdir(sys.argv[1]); os.rmdir(sys.argv[1]);"
+        "from tarazu.cli import main; sys.argv = ['tarazu', 'doctor']; main()"
+    )
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(gone)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "error: the folder of output cannot be looked at" in " ".join(done.stdout.split())
 
 
 def test_without_proc(
@@ -343,7 +367,8 @@ def test_bounds_of_cgroups_1(groups: Path) -> None:
     write(groups.parent / "proc/self", cgroup="4:memory:/of/the/host\n1:cpu,cpuacct:/x\n0::/\n")
     write(
         groups / "memory",
-        memory__limit_in_bytes="9000\n", memory__usage_in_bytes="4000\n",
+        memory__limit_in_bytes="9000\n",
+        memory__usage_in_bytes="4000\n",
         memory__stat="total_inactive_file 1000\n",
     )
     write(groups / "cpu", cpu__cfs_quota_us="50000\n", cpu__cfs_period_us="100000\n")

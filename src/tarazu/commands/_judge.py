@@ -93,13 +93,15 @@ def _cores(facts: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _storage(facts: Mapping[str, Any]) -> Iterator[Finding]:
+    for what in _NEEDED:
+        if reason := facts["not_read"].get(f"disk of {what}"):
+            told = f"the folder of {what} cannot be looked at: {reason}"
+            yield Finding("error", told, f"Go to a folder that exists. {_ELSEWHERE[what]}")
     for place in facts["storage"]:
         what, path, free = place["what"], place["path"], place["free"]
         elsewhere = _ELSEWHERE.get(what, "")
         if not place["writable"]:
-            severity: Literal["error", "warning"] = (
-                "error" if what in ("output", "temporary files") else "warning"
-            )
+            severity: Literal["error", "warning"] = "error" if what in _NEEDED else "warning"
             told = f"the folder of {what} ({path}) takes no files: {place['reason']}"
             yield Finding(severity, told, f"Allow writing to it. {elsewhere}".strip())
         elif place["total"] and free < LITTLE_DISK:
@@ -108,6 +110,7 @@ def _storage(facts: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(severity, told, f"Make room. {elsewhere}".strip())
 
 
+_NEEDED = ("output", "temporary files")
 _ELSEWHERE = {
     "output": "Or choose another folder with --out.",
     "models": "Or set TARAZU_CACHE to a folder on another disk.",
@@ -132,7 +135,8 @@ def _output(facts: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _variables(facts: Mapping[str, Any]) -> Iterator[Finding]:
-    if facts["home"] is None:
+    lost = {"models", "disk of ledger"} & set(facts["not_read"])
+    if facts["home"] is None and lost:  # else variables say where they are
         told = "the home folder is not known, so caches and ledger have no place"
         yield Finding("error", told, "Set HOME, or TARAZU_CACHE, HF_HOME and TARAZU_LEDGER.")
     groups = facts["variables"] or {}

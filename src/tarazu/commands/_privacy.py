@@ -58,12 +58,13 @@ def _homes() -> set[str]:
     return {home for home in found if len(home) > 1}  # "/" is the home of some containers
 
 
-def _names() -> set[str]:
-    """Return the names of user and machine that would be recognised."""
+def _names() -> list[str]:
+    """Return the names of user and machine that would be recognised, longest first."""
     found = {os.environ.get(name, "") for name in ("USER", "LOGNAME", "USERNAME", "HOSTNAME")}
     with suppress(Exception):  # a user without an entry in the list of users
         found.add(getpass.getuser())
     with suppress(OSError):
         found.add(platform.node())
     found |= {name.partition(".")[0] for name in found}
-    return {n for n in found if len(n) >= _SHORTEST and n.lower() not in _COMMON}
+    known = {n for n in found if len(n) >= _SHORTEST and n.lower() not in _COMMON}
+    return sorted(known, key=len, reverse=True)

@@ -213,13 +213,18 @@ def _cards(ask: _Asking, torch: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _places(ask: _Asking) -> dict[str, Path]:
     """Return where what is fetched and computed goes, by what it is."""
-    from tarazu.models.cache import cache_root
-
     places = {
-        "models": ask("models", cache_root),
+        "models": ask("models", _models_cache),
         "Hub downloads": ask("Hub downloads", _hub_cache),
     }
     return {what: folder for what, folder in places.items() if folder is not None}
+
+
+# Imports are guarded, too: pydantic cannot be imported where the working folder is gone.
+def _models_cache() -> Path:
+    from tarazu.models.cache import cache_root
+
+    return cache_root()
 
 
 def _hub_cache() -> Path:
@@ -235,14 +240,12 @@ def _hub_home() -> Path:
 
 
 def _storage(ask: _Asking, out: Path) -> list[dict[str, Any]]:
-    from tarazu.record.ledger import ledger_file
-
     places: dict[str, Callable[[], Path]] = {
         "output": lambda: out,
         "temporary files": lambda: Path(tempfile.gettempdir()),
-        "ledger": lambda: ledger_file().parent,
+        "ledger": lambda: _ledger_file().parent,
     }
-    places |= {what: (lambda folder=folder: folder) for what, folder in _places(ask).items()}
+    places |= {what: partial(Path, folder) for what, folder in _places(ask).items()}
     found = []
     for what, place in places.items():
         told = ask(f"disk of {what}", partial(_storage_of, what, place))
@@ -272,10 +275,14 @@ def _caches(ask: _Asking) -> list[dict[str, Any]]:
     return found
 
 
-def _ledger() -> dict[str, Any]:
+def _ledger_file() -> Path:
     from tarazu.record.ledger import ledger_file
 
-    file = ledger_file()
+    return ledger_file()
+
+
+def _ledger() -> dict[str, Any]:
+    file = _ledger_file()
     return {"path": str(file), "bytes": file.stat().st_size if file.is_file() else None}
 
 
@@ -317,5 +324,6 @@ def _output(folder: Path, note: Callable[[str], None]) -> dict[str, Any]:
         "in_use": used,
         "lease": leased_by(folder),
         "shared": drive(place),
+        "writable": _machine.why_not_writable(place) is None,
         "unfit": unfit,
     }

@@ -122,7 +122,7 @@ def _no_card() -> BadInput:
         "compute.device",
         "must be available",
         f"cuda, and {reason}",
-        f"{remedy} Or use 'auto' or 'cpu'. `tarazu doctor` tells more.".strip(),
+        f"{remedy} Use 'auto' or 'cpu' to do without. `tarazu doctor` tells more.".strip(),
     )
 
 

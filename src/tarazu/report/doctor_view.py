@@ -157,7 +157,8 @@ def _output(facts: Mapping[str, Any]) -> Rows:
         yield "holds", f"a study with {output['runs']:,} runs, {output['leftovers']:,} leftovers"
     lease = f", lease of {output['lease']}" if output["lease"] else ""
     yield "locks", ("held by a study at work" if output["in_use"] else "free") + lease
-    yield "fit", f"no: {output['unfit']}" if output["unfit"] else "yes"
+    unfit = output["unfit"] or (None if output["writable"] else "it takes no files")
+    yield "fit", f"no: {unfit}" if unfit else "yes"
 
 
 def _surroundings(facts: Mapping[str, Any]) -> Rows:

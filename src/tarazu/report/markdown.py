@@ -16,7 +16,7 @@ from tarazu.report.costs_view import costs_view
 from tarazu.report.dynamics import read_dynamics
 from tarazu.report.explanation import settings_table
 from tarazu.report.failures_view import failures_view
-from tarazu.report.hardware import device_of
+from tarazu.report.html.hardware import device_of
 from tarazu.report.html.slice_names import split_name
 from tarazu.report.html.words import EVENTS
 from tarazu.report.html.writer import Writer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tarazu.report.hardware import device_of
+from tarazu.report.html.hardware import device_of
 from tarazu.report.html.slice_names import split_name
 from tarazu.report.html.source import Source
 from tarazu.report.html.standing import ranked, shared
