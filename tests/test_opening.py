@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
 from tarazu import runner
+from tarazu import study as study_module
 from tarazu.errors import BadInput
+from tarazu.models import hardware
 from tarazu.models import precision as precision_module
 from tarazu.models.cards import find_card
 from tarazu.models.config import info_from_config
@@ -21,6 +24,7 @@ from tarazu.opening import watch_inputs
 from tarazu.overview import status
 from tarazu.processes import RunFailed
 from tarazu.record import environment as environment_module
+from tarazu.record.record import Hardware
 from tarazu.record.standing import RUNNING
 from tarazu.record.store import Store
 from tarazu.record.watched import changed_files
@@ -149,6 +153,10 @@ def processor(monkeypatch: pytest.MonkeyPatch) -> Processor:
 
 
 AUTO = ["compute.dtype=auto"]
+
+
+def besides_device(heard: Heard) -> list[str]:
+    return [note for note in heard.notes if not note.startswith("Device: ")]
 
 
 def dtypes(result: StudyResult) -> set[str]:
@@ -444,7 +452,7 @@ def test_runs_from_before_a_package_was_counted_are_used(
         place.run()
     heard = Heard()
     place.run(heard)
-    assert heard.began == heard.notes == place.aside() == []
+    assert heard.began == besides_device(heard) == place.aside() == []
     assert set(states(place).values()) == {"done"}
 
 
@@ -477,7 +485,7 @@ def test_finished_tuned_runs_need_no_more_space(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     heard = Heard()
     assert place.run(heard).failed == 0
-    assert heard.began == heard.notes == []
+    assert heard.began == besides_device(heard) == []
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS])
@@ -546,3 +554,86 @@ def test_a_sign_of_a_killed_run_that_cannot_be_removed_stops_nothing(
 
     monkeypatch.setattr(Path, "unlink", unlink)
     assert place.run().failed == 0
+
+
+def device_notes(place: Place, *overrides: str) -> list[str]:
+    heard = Heard()
+    place.run(heard, overrides=["compute.device=auto", *overrides])
+    told = ("Device: ", "Warning: ", "There is ")
+    return [note for note in heard.notes if note.startswith(told)]
+
+
+@pytest.fixture
+def no_card(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    monkeypatch.setattr(hardware, "processor_name", lambda: "Acme 9")
+    monkeypatch.setattr(hardware, "_shows_nvidia_card", lambda: False)
+    return monkeypatch
+
+
+def test_every_run_names_its_device_and_precision_first(
+    place: Place, no_card: pytest.MonkeyPatch, processor: Processor
+) -> None:
+    no_card.setattr(precision_module, "bf16_speedup", lambda: 2.14)
+    said = "measured 2.1 times as fast as float32"
+    assert device_notes(place, *AUTO) == [f"Device: cpu (Acme 9, 1 thread), bfloat16 ({said})"]
+    processor.faster = False
+    assert device_notes(place, *AUTO) == [
+        "Device: cpu (Acme 9, 1 thread), bfloat16 (as when the study was first run)"
+    ]
+    heard = Heard()
+    place.run(heard)  # all is done, and it is said still
+    assert heard.notes[0].startswith("Device: cpu (Acme 9, 1 thread), float32 (as compute.dtype")
+
+
+def test_a_card_that_cannot_be_used_is_warned_of(place: Place, no_card: pytest.MonkeyPatch) -> None:
+    assert len(device_notes(place)) == 1  # torch is built without: nobody expects one
+    no_card.setattr(torch.version, "cuda", "13.0")
+    no_card.setenv("CUDA_VISIBLE_DEVICES", "")
+    (_, warning) = device_notes(place)
+    assert warning.startswith(
+        "Warning: no card can be used: CUDA_VISIBLE_DEVICES hides every card. Unset it"
+    )
+    assert warning.endswith("`tarazu doctor` tells more.")
+    assert len(device_notes(place, "compute.device=cpu")) == 1  # asked for
+
+
+def test_an_accelerator_that_is_not_used_is_named(
+    place: Place, no_card: pytest.MonkeyPatch
+) -> None:
+    no_card.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert device_notes(place)[1:] == ["There is an Apple GPU, which tarazu does not use."]
+
+
+def test_an_absent_card_is_refused_before_anything_is_fetched(
+    place: Place, no_card: pytest.MonkeyPatch
+) -> None:
+    def fetch(*arguments: object) -> None:
+        pytest.fail("models were fetched")
+
+    no_card.setattr(study_module, "_fetch_models", fetch)
+    with pytest.raises(BadInput, match=r"compute\.device: must be available, but got cuda, and "):
+        place.run(overrides=["compute.device=cuda"])
+
+
+def test_records_name_what_computed_outside_of_what_makes_them_stale(
+    place: Place, no_card: pytest.MonkeyPatch
+) -> None:
+    before = Store(place.out).records()
+    for file in (place.out / "runs").glob("majority*"):
+        shutil.rmtree(file)
+    place.run()
+    records = {record.entry: record for record in Store(place.out).records()}
+    assert records["majority"].environment.hardware == Hardware(processor="Acme 9")
+    assert {r.environment.hash for r in before} == {records["majority"].environment.hash}
+    assert [r.key for r in before] == [records[r.entry].key for r in before]
+    # Records from before it was noted are read, and used.
+    file = next((place.out / "runs").glob("tfidf*")) / "record.json"
+    values = json.loads(file.read_text())
+    del values["environment"]["hardware"]
+    file.write_text(json.dumps(values))
+    heard = Heard()
+    place.run(heard)
+    assert heard.began == []
+    assert Store(place.out).records()[1].environment.hardware is None

@@ -1,7 +1,7 @@
 """tarazu weighs ways of adapting a language model to a task, under one protocol, in one table.
 
 The verbs of the command line are functions here: `run`, `report`, `methods`, `tasks`, `explain`,
-`data`, `verify`, `bundle`, `status`, `clean`.
+`data`, `verify`, `bundle`, `status`, `clean`, `doctor`.
 
 >>> import tarazu
 >>> result = tarazu.run("studies/demo.yaml")  # doctest: +SKIP
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tarazu import data, methods, report, tasks
     from tarazu.archive import bundle
     from tarazu.cleaning import clean
+    from tarazu.commands.doctor import doctor
     from tarazu.overview import status
     from tarazu.sentinel import verify
     from tarazu.study import explain_method as explain
@@ -27,6 +28,7 @@ __all__ = [
     "bundle",
     "clean",
     "data",
+    "doctor",
     "explain",
     "methods",
     "report",
@@ -39,6 +41,7 @@ __all__ = [
 _FUNCTIONS = {
     "bundle": ("tarazu.archive", "bundle"),
     "clean": ("tarazu.cleaning", "clean"),
+    "doctor": ("tarazu.commands.doctor", "doctor"),
     "status": ("tarazu.overview", "status"),
     "run": ("tarazu.study", "run_study"),
     "explain": ("tarazu.study", "explain_method"),

@@ -325,6 +325,33 @@ def bundle(
     typer.echo(pack(folder, out=out, weights=weights))
 
 
+@app.command()
+def doctor(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="Output folder of a study: its disk and locks, too."),
+    ] = None,
+    form: Annotated[Literal["table", "json"], typer.Option("--format", help="Form.")] = "table",
+) -> None:
+    """Show what would be used here, and what stands in the way; fit for a bug report.
+
+    Exits with 1 where something would stop a run.
+    """
+    from tarazu.commands.doctor import doctor as examine
+
+    found = examine(folder, note=lambda message: typer.echo(message, err=True))
+    if form == "json":
+        from tarazu.report.json_report import to_json
+
+        typer.echo(to_json(found.to_json()))
+    else:
+        from tarazu.report.doctor_view import doctor_view
+
+        _print(doctor_view(found.to_json()))
+    if not found.fit:
+        raise typer.Exit(RUN_FAILED)
+
+
 def _write(file: Path, made: str | bytes) -> None:
     """Write a report to a file, whole or not at all; what stood there stays until then."""
     from tarazu.record.disk import told_plainly, write_whole

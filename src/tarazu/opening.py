@@ -13,6 +13,7 @@ from tarazu.models.source import LocalModel
 from tarazu.plugins import Plugin
 from tarazu.record.aside import STALE, bring_back, set_aside
 from tarazu.record.environment import changed, versions
+from tarazu.record.progress import WARNING
 from tarazu.record.record import RunRecord
 from tarazu.record.spec import ComputeSpec, DataSpec
 from tarazu.record.store import Store
@@ -29,6 +30,8 @@ from tarazu.study_yaml import read_document
 
 if TYPE_CHECKING:
     from tarazu.models.precision import Precision
+
+_MORE = "`tarazu doctor` tells more."
 
 
 def settle_versions(store: Store, entries: Sequence[Entry], note: Callable[[str], None]) -> None:
@@ -51,7 +54,7 @@ def settle_versions(store: Store, entries: Sequence[Entry], note: Callable[[str]
 
 
 def settle_precision(store: Store, compute: ComputeSpec, note: Callable[[str], None]) -> Precision:
-    """Choose where and in which precision to compute; what was once measured of a CPU stays.
+    """Choose where and in which precision to compute, and say so; what was once measured stays.
 
     A processor may be about as fast in both, and a second measurement that fell out otherwise would
     make every finished run another one.
@@ -59,18 +62,26 @@ def settle_precision(store: Store, compute: ComputeSpec, note: Callable[[str], N
     Args:
         store: The output folder.
         compute: What the study asks for.
-        note: Hears that another precision would be chosen by now, or that the old one cannot be.
+        note: Hears which device and precision it is and why; that a card cannot be used, though
+            one could be expected; and what else would be chosen by now, or cannot be any more.
 
     Raises:
         BadInput: See `tarazu.models.precision.choose`.
     """
-    from tarazu.models.precision import choose, is_native
+    from tarazu.models.precision import choose, dtype_reason, is_native
 
     now = choose(compute)
     kept = store.read_precision()
-    if not _is_measured(compute, now) or kept in (None, now.dtype):
-        return now
-    if not is_native(kept):
+    differs = _is_measured(compute, now) and kept not in (None, now.dtype)
+    if differs and kept is not None and is_native(kept):
+        settled, reason = replace(now, dtype=kept), "as when the study was first run"
+    else:
+        settled, reason = now, dtype_reason(now, compute)
+    for line in _device_lines(compute, settled, reason):
+        note(line)
+    if not differs:
+        return settled
+    if settled == now:
         note(
             f"Computing in {now.dtype}: the study was first run in {kept}, for which this "
             "processor has no instructions. Runs made in it are made again."
@@ -80,7 +91,25 @@ def settle_precision(store: Store, compute: ComputeSpec, note: Callable[[str], N
         f"Computing in {kept}, as when the study was first run, though {now.dtype} was measured to "
         "be the better choice now. compute.dtype says which."
     )
-    return replace(now, dtype=kept)
+    return settled
+
+
+def _device_lines(compute: ComputeSpec, precision: Precision, reason: str) -> Iterator[str]:
+    """Yield the line that names device and precision, and what stands in the way of a card."""
+    from tarazu.models import hardware
+
+    device = precision.device
+    named = hardware.device_name(device, hardware.hardware(device), precision.threads)
+    yield f"Device: {named}, {precision.dtype} ({reason})"
+    if device == "cuda":
+        if (found := hardware.too_old_for_torch()) is not None:
+            yield f"{WARNING}{found.reason}. {found.remedy} {_MORE}"
+    elif compute.device == "auto":
+        found = hardware.obstacle()
+        if found is not None and not found.expected:
+            yield f"{WARNING}no card can be used: {found.reason}. {found.remedy} {_MORE}"
+        for other in hardware.unused_accelerators():
+            yield f"There is {other}, which tarazu does not use."
 
 
 def keep_precision(store: Store, compute: ComputeSpec, precision: Precision) -> None:

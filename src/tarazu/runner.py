@@ -13,6 +13,7 @@ from tarazu.data.answers import Answers, mean_metrics
 from tarazu.data.item import Item, Prediction
 from tarazu.errors import BadInput
 from tarazu.methods._method import ExplainContext, Method, Variant
+from tarazu.models.hardware import hardware
 from tarazu.models.info import ModelInfo
 from tarazu.processes import RunFailed, Tell, in_own_process
 from tarazu.record.environment import environment
@@ -118,7 +119,7 @@ def blank_record(request: Request) -> RunRecord:
         inputs={
             name: Input(rows=len(splits[name]), sha256=sha) for name, sha in spec.inputs.items()
         },
-        environment=environment(spec.device, spec.dtype, spec.threads),
+        environment=environment(spec.device, spec.dtype, spec.threads, hardware(spec.device)),
         hyperparameters=spec.settings,
         attribution=attribution(request.info, request.task, spec),
     )

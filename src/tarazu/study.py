@@ -141,6 +141,11 @@ def _run_study(
     keep_stale: bool,
 ) -> StudyResult:
     entries = in_turn(_selected(study.entries, only))
+    made_by = None if keep_stale else same_hashes(versions())
+    folder = Path(out) if out is not None else Path("out") / study.spec.study
+    store = Store(folder, made_by)
+    # Before anything is fetched: a device that is not there is refused.
+    precision = settle_precision(store, study.spec.compute, listener.note)
     models = _fetch_models(study, entries, listener)
     _check_support(study, entries, models)
     splits = load_splits(study.spec.data, study.task, study.base)
@@ -148,10 +153,6 @@ def _run_study(
         listener.note(note)
     if study.spec.tuning is not None and not splits.validation:
         raise bad("data.validation", "must hold items: tuning chooses on them", "none")
-    made_by = None if keep_stale else same_hashes(versions())
-    folder = Path(out) if out is not None else Path("out") / study.spec.study
-    store = Store(folder, made_by)
-    precision = settle_precision(store, study.spec.compute, listener.note)
     specs = plan(study, entries, models, splits, precision)
     with interruptible(), store.lock(note=listener.note) as held, handing_on(held):
         settle_versions(store, entries, listener.note)

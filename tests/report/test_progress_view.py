@@ -252,3 +252,11 @@ def test_a_run_that_another_entry_has_made_took_no_time(clock, make):
         shown.finished(1, make())
     last = file.getvalue().splitlines()[-1]
     assert last == "= run-1 · seed 0 · accuracy 75.0 · already done"
+
+
+@pytest.mark.parametrize(("message", "sign"), [("Warning: no card", "33m"), ("a fact", "2m")])
+def test_a_warning_stands_out(clock, message, sign):
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, color_system="standard", width=100)
+    ProgressView(console, clock).note(message)
+    assert f"\x1b[{sign}· {message}" in file.getvalue()

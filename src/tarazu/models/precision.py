@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 
-from tarazu.errors import bad
+from tarazu.errors import BadInput, bad
+from tarazu.models.hardware import has_card, obstacle
 from tarazu.record.spec import ComputeSpec
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -61,9 +62,14 @@ def is_native(dtype: str) -> bool:
     return dtype == "float32" or (dtype == "bfloat16" and cpu_has_bf16())
 
 
-@functools.lru_cache(maxsize=1)
 def cpu_is_faster_in_bf16() -> bool:
-    """Measure whether bf16 matrix products win on this processor; takes some 0.1 s.
+    """Say whether bf16 matrix products win here by enough to be worth their rounding."""
+    return bf16_speedup() > WORTHWHILE
+
+
+@functools.lru_cache(maxsize=1)
+def bf16_speedup() -> float:
+    """Measure how many times as fast as fp32 this processor multiplies in bf16; takes some 0.1 s.
 
     Having the instructions says little: with AMX they run about four times as fast as fp32, half as
     fast on a virtual machine of the same processor that hides AMX, and twice as fast on AMD's
@@ -80,7 +86,7 @@ def cpu_is_faster_in_bf16() -> bool:
             start = time.perf_counter()
             torch.nn.functional.linear(rows, matrix)
             best[dtype] = min(best[dtype], time.perf_counter() - start)
-    return best[torch.float32] > WORTHWHILE * best[torch.bfloat16]
+    return best[torch.float32] / best[torch.bfloat16]
 
 
 def choose(compute: ComputeSpec) -> Precision:
@@ -92,9 +98,9 @@ def choose(compute: ComputeSpec) -> Precision:
     Raises:
         BadInput: A CUDA device is asked for and there is none, or fp16 on a CPU.
     """
-    has_cuda = torch.cuda.is_available()
+    has_cuda = has_card()
     if compute.device == "cuda" and not has_cuda:
-        raise bad("compute.device", "must be available", "cuda", "Use 'auto' or 'cpu'.")
+        raise _no_card()
     device = ("cuda" if has_cuda else "cpu") if compute.device == "auto" else compute.device
     dtype: str = compute.dtype
     if dtype == "auto":
@@ -106,7 +112,39 @@ def choose(compute: ComputeSpec) -> Precision:
             dtype,
             "Use 'auto'.",
         )
-    return Precision(device, dtype, compute.threads or _cores())
+    return Precision(device, dtype, compute.threads or usable_cores())
+
+
+def _no_card() -> BadInput:
+    found = obstacle()
+    reason, remedy = (found.reason, found.remedy) if found is not None else ("it came back", "")
+    return bad(
+        "compute.device",
+        "must be available",
+        f"cuda, and {reason}",
+        f"{remedy} Use 'auto' or 'cpu' to do without. `tarazu doctor` tells more.".strip(),
+    )
+
+
+def dtype_reason(precision: Precision, compute: ComputeSpec) -> str:
+    """Say in a few words why a dtype was chosen.
+
+    Args:
+        precision: What `choose` returned.
+        compute: What it was asked.
+    """
+    if compute.dtype != "auto":
+        return "as compute.dtype says"
+    if precision.device == "cpu":
+        if not cpu_has_bf16():
+            return "the processor has no bfloat16 instructions"
+        gain = bf16_speedup()
+        if precision.dtype == "bfloat16":
+            return f"measured {gain:.1f} times as fast as float32"
+        return f"bfloat16 was measured only {gain:.1f} times as fast"
+    if precision.dtype == "bfloat16":
+        return "the card computes it natively"
+    return "the card has no native bfloat16"
 
 
 def _best_dtype(device: str) -> str:
@@ -117,7 +155,7 @@ def _best_dtype(device: str) -> str:
     return "bfloat16" if native else "float16"
 
 
-def _cores() -> int:
+def usable_cores() -> int:
     """Return how many cores this process may use: a scheduler may have lent only some of them."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

@@ -6,7 +6,7 @@ import platform
 from importlib import metadata
 
 from tarazu.record.key import canonical_json, sha256_text
-from tarazu.record.record import Environment
+from tarazu.record.record import Environment, Hardware
 
 PACKAGES = (
     "tarazu",
@@ -24,7 +24,9 @@ PACKAGES = (
 _COUNTED_LATER = ("gguf", "jinja2")
 
 
-def environment(device: str, dtype: str, threads: int) -> Environment:
+def environment(
+    device: str, dtype: str, threads: int, hardware: Hardware | None = None
+) -> Environment:
     """Describe what computes: package versions, and where and how precisely.
 
     Versions are read from the packages' metadata; nothing is imported.
@@ -33,10 +35,11 @@ def environment(device: str, dtype: str, threads: int) -> Environment:
         device: ``cpu`` or ``cuda``.
         dtype: Name of the compute precision.
         threads: CPU threads.
+        hardware: Processor and card, by whoever has torch loaded (`tarazu.models.hardware`).
 
     Returns:
         The description. Its hash is over the versions only, since device, precision and, on the
-        CPU, threads belong to the content key of a run.
+        CPU, threads belong to the content key of a run; the hardware belongs to neither.
     """
     packages = versions()
     return Environment(
@@ -45,6 +48,7 @@ def environment(device: str, dtype: str, threads: int) -> Environment:
         device=device,
         dtype=dtype,
         threads=threads,
+        hardware=hardware,
     )
 
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from tarazu.errors import BadInput, bad
 from tarazu.record.disk import write_synced
@@ -148,6 +149,18 @@ def at_work_elsewhere(folder: Path, note: Callable[[str], None]) -> bool:
         return False
     note(_looking(LOOK))
     return _beats(folder, before, LOOK)
+
+
+def leased_by(folder: Path) -> Literal["this machine", "another machine"] | None:
+    """Tell which machine's lease is on a folder, alive or not; None without one.
+
+    Args:
+        folder: The output folder; nothing is written.
+    """
+    found = _read(folder)
+    if found is None:
+        return None
+    return "this machine" if found.machine == _machine() else "another machine"
 
 
 def _looking(seconds: float) -> str:

@@ -35,6 +35,15 @@ def drive(folder: Path) -> str | None:
     return kind if kind is not None and _others_write(kind) else None
 
 
+def file_system(folder: Path) -> str | None:
+    """Return the type of the file system of a folder, such as ``ext4``; None where nothing tells.
+
+    Args:
+        folder: It exists.
+    """
+    return _kind(folder.resolve())
+
+
 def _others_write(kind: str) -> bool:
     whole, _, program = kind.partition(".")
     return whole in _OTHERS_WRITE and program not in _LOCAL

@@ -48,6 +48,8 @@ class Progress:
     detail: str = ""
 
 
+WARNING = "Warning: "
+"""How a note begins that tells of a fault rather than of a fact."""
 STOPPING = Progress("stop", detail="stopping where it can go on; a second Ctrl-C stops at once")
 
 

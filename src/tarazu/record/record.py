@@ -1,7 +1,8 @@
 """What came out: one `RunRecord` per run, the only thing that later stages read.
 
-Whatever may differ between two equal runs stands in `RunRecord.measured` and `RunRecord.finished`;
-there are no host names, users or absolute paths.
+Whatever may differ between two equal runs stands in `RunRecord.measured` and `RunRecord.finished`,
+and, where two machines made them, in `Environment.hardware`; there are no host names, users or
+absolute paths.
 """
 
 from __future__ import annotations
@@ -119,6 +120,21 @@ class Input(_Part):
     sha256: str
 
 
+class Hardware(_Part):
+    """The parts that computed: product names, never the name of a machine or a person."""
+
+    processor: str | None = None
+    """Model of the CPU."""
+    card: str | None = None
+    """Model of the accelerator; None on a CPU."""
+    card_memory: int | None = None
+    """All memory of the accelerator in bytes."""
+    capability: str | None = None
+    """Compute capability of an NVIDIA card such as ``7.5``, architecture of an AMD one."""
+    driver: str | None = None
+    """Version of the accelerator's driver."""
+
+
 class Environment(_Part):
     """Package versions and precision; another version makes a record stale, not another run."""
 
@@ -127,6 +143,8 @@ class Environment(_Part):
     device: str
     dtype: str
     threads: int
+    hardware: Hardware | None = None
+    """No part of the hash; None in records from before it was noted."""
 
 
 class Attribution(_Part):

@@ -16,6 +16,7 @@ from tarazu.report.costs_view import costs_view
 from tarazu.report.dynamics import read_dynamics
 from tarazu.report.explanation import settings_table
 from tarazu.report.failures_view import failures_view
+from tarazu.report.html.hardware import device_of
 from tarazu.report.html.slice_names import split_name
 from tarazu.report.html.words import EVENTS
 from tarazu.report.html.writer import Writer
@@ -291,12 +292,12 @@ def _again(used: list[RunRecord], write: Writer) -> list[str]:
     study = one_line(used[0].spec.study)
     comment = _say("the study file named", write)
     command = f"```sh\ntarazu run {study}.yaml   # {comment} '{study}'\n```"
-    machines = {
-        record.environment.hash: (
+    machines = dict.fromkeys(
+        (
             "- "
             + write.listed(
                 [
-                    write.inline(record.environment.device),
+                    device_of(record.environment, write, write.inline),
                     write.inline(record.environment.dtype),
                     write.text(
                         Text(
@@ -313,7 +314,7 @@ def _again(used: list[RunRecord], write: Writer) -> list[str]:
             )
         )
         for record in used
-    }
+    )
     inputs = {
         (name, given.sha256): [
             split_name(name, write) if write.language == "fa" else write.inline(name),
@@ -326,7 +327,7 @@ def _again(used: list[RunRecord], write: Writer) -> list[str]:
     headings = [_say(name, write) for name in ("split", "rows", "SHA-256 begins")]
     table = markdown_table(headings, list(inputs.values()), numeric={1})
     done = _say("Finished runs are kept; the same command does what is missing.", write)
-    return [command, done, "\n".join(machines.values()), *([table] if inputs else [])]
+    return [command, done, "\n".join(machines), *([table] if inputs else [])]
 
 
 def _entry_name(record: RunRecord, write: Writer) -> str:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tarazu.comparison.entries import metric_order, primary_results
 from tarazu.comparison.spread import Spread
-from tarazu.record.progress import STOPPING, PlannedRun, Progress
+from tarazu.record.progress import STOPPING, WARNING, PlannedRun, Progress
 from tarazu.report.numbers import NOTHING, duration, percent
 from tarazu.report.plain import one_line, shorten
 from tarazu.report.remaining import Remaining
@@ -119,7 +119,7 @@ class ProgressView:
 
     def note(self, message: str) -> None:
         """Leave a line."""
-        self._say(f"· {one_line(message)}", "dim")
+        self._say(f"· {one_line(message)}", "yellow" if message.startswith(WARNING) else "dim")
 
     def _say(self, line: str, style: str = "") -> None:
         self._console.print(Text(scrub(line), style=style), soft_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tarazu.report.html.hardware import device_of
 from tarazu.report.html.slice_names import split_name
 from tarazu.report.html.source import Source
 from tarazu.report.html.standing import ranked, shared
@@ -97,7 +98,7 @@ def _facts(source: Source, write: Writer) -> tuple[tuple[str, str], ...]:
     machines = dict.fromkeys(
         write.say(
             "fact_machine_value",
-            device=write.name(_device(record.environment.device)),
+            device=device_of(record.environment, write, write.name),
             dtype=write.name(record.environment.dtype),
             threads=write.number(record.environment.threads),
         )
@@ -118,10 +119,6 @@ def _facts(source: Source, write: Writer) -> tuple[tuple[str, str], ...]:
     if sizes:
         facts.append((write.say("fact_items"), sizes))
     return tuple(facts)
-
-
-def _device(device: str) -> str:
-    return {"cpu": "CPU", "cuda": "CUDA"}.get(device, device)
 
 
 def _sizes(source: Source, write: Writer) -> str:

@@ -147,6 +147,8 @@ WORDS: dict[str, Text] = {
     "fact_machine_value": Text(
         "{device}, {dtype}, {threads} threads", "{device}، {dtype}، {threads} رشته"
     ),
+    "hardware_capability": Text("compute capability {value}", "توان محاسباتی {value}"),
+    "hardware_driver": Text("driver {version}", "راه‌انداز {version}"),
     "fact_counts": Text("Compared", "سنجیده‌شده"),
     "fact_counts_value": Text("{entries} entries, {runs} runs", "{entries} روش، {runs} اجرا"),
     "fact_failed": Text(", {failed} failed", "، {failed} ناکام"),
