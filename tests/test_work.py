@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tarazu import catalog
+from tarazu import catalog, work
 from tarazu.data.item import Item
 from tarazu.models.fast import Fast, switched
 from tarazu.models.learner import Learner
@@ -375,5 +375,23 @@ def test_freed_memory_is_kept_unless_it_is_switched_off(
     asked: list[None] = []
     monkeypatch.setattr("tarazu.work.keep_memory", lambda: asked.append(None))
     with switched(Fast(kept_memory=kept)):
-        perform(make("majority", None), tell=lambda progress: None)
+        perform(make("zero-shot", "llama"), tell=lambda progress: None)
     assert len(asked) == kept
+
+
+def test_memory_is_kept_from_training_and_answering_and_not_from_loading(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What quantisation frees in between would stay as holes of an 8B model's size."""
+    order: list[str] = []
+    usual = work._Neural._load
+
+    def load(*arguments: Any, **named: Any) -> Any:
+        order.append("load")
+        return usual(*arguments, **named)
+
+    monkeypatch.setattr(work._Neural, "_load", load)
+    monkeypatch.setattr("tarazu.work.give_memory_back", lambda: order.append("given back"))
+    monkeypatch.setattr("tarazu.work.keep_memory", lambda: order.append("kept"))
+    perform(make("zero-shot", "llama"), tell=lambda progress: None)
+    assert order == ["load", "given back", "kept"]
