@@ -86,7 +86,7 @@ class Card:
 
 def test_t38_peaks_of_a_card_are_reset_too(monkeypatch: pytest.MonkeyPatch) -> None:
     card = Card()
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", card.reset)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: card.peak)
     monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda: 2 * card.peak)
@@ -100,3 +100,19 @@ def test_t38_peaks_of_a_card_are_reset_too(monkeypatch: pytest.MonkeyPatch) -> N
         card.take(5)
     found = {name: (phase.allocated, phase.reserved) for name, phase in meters.phases.items()}
     assert found == {"train": (150, 300), "validate": (107, 214), "evaluate": (105, 210)}
+
+
+def test_a_card_that_is_not_used_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a run on the CPU would take memory of the card, and fail where the card does."""
+
+    def ask() -> int:
+        raise AssertionError("the card was asked")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    for name in ("reset_peak_memory_stats", "max_memory_allocated", "max_memory_reserved"):
+        monkeypatch.setattr(torch.cuda, name, ask)
+    meters = Meters()
+    with meters.phase("train"):
+        pass
+    assert (meters.phases["train"].allocated, meters.phases["train"].reserved) == (0, 0)

@@ -16,10 +16,14 @@ _CLEAR = Path("/proc/self/clear_refs")
 
 
 def reset_peak() -> None:
-    """Forget the peak so far, so that the next phase shows its own (trap T38)."""
+    """Forget the peak so far, so that the next phase shows its own (trap T38).
+
+    A card that this process has not used has no peak, and is not asked: the question would take a
+    context of some hundred MB on it, and fail where the card cannot be had.
+    """
     with suppress(OSError):  # not Linux, or not allowed: the peak is then the process's so far
         _CLEAR.write_text("5")
-    if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_available():
+    if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_initialized():
         torch.cuda.reset_peak_memory_stats()
 
 
@@ -74,7 +78,7 @@ class Meters:
         if self._running:
             phase = self._running[-1]
             phase.rss = max(phase.rss, peak_resident())
-            if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_available():
+            if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_initialized():
                 phase.allocated = max(phase.allocated, torch.cuda.max_memory_allocated())
                 phase.reserved = max(phase.reserved, torch.cuda.max_memory_reserved())
         reset_peak()
