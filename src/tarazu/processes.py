@@ -242,7 +242,7 @@ def _failure(error: BaseException) -> RunFailed:
     if type(error).__name__ == "OutOfMemoryError":
         import torch
 
-        if torch.cuda.is_available():
+        if torch.cuda.is_initialized():  # else there is nothing to ask, and asking would fail
             peak, free = torch.cuda.max_memory_reserved(), torch.cuda.mem_get_info()[0]
             return OutOfMemory(reason, details, peak, free)
     return OutOfMemory(reason, details, _peak(os.getpid()), _free())
