@@ -2,6 +2,7 @@
 # compiler is needed.
 PYTHON ?= python3
 VENV ?= .venv
+VENV_CUDA ?= .venv-cuda
 BIN := $(VENV)/bin
 STUDY ?= studies/demo.yaml
 KILLS ?= 200
@@ -9,11 +10,12 @@ ERRORS ?= 150
 FUZZ ?= 100000
 FUZZ_SECONDS ?= 300
 
-.PHONY: demo test test-real faults fuzz fuzz-guided bench bench-quick supply-chain check format clean help
+.PHONY: demo test test-real test-cuda-build faults fuzz fuzz-guided bench bench-quick supply-chain check format clean help
 
 help:
 	@echo "make demo     compare ten ways on the embedded corpus, and show the table"
 	@echo "make test     unit tests"
+	@echo "make test-cuda-build   what CUDA needs, in the CUDA build of torch, without a card (6 GB of disk)"
 	@echo "make check    format, lint, strict types, import rules"
 	@echo "make supply-chain   what is installed (out/sbom.json), and what is known against it"
 	@echo "make faults   kill studies 260 times (KILLS=30: fewer tiny ones) and compare what they end with;"
@@ -30,6 +32,15 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+# An environment of its own: `===` takes the CUDA build of the tested version, which `==` leaves to
+# the index and its local builds. No copy of its wheels stays in pip's cache.
+$(VENV_CUDA)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV_CUDA)
+	$(VENV_CUDA)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV_CUDA)/bin/python -m pip install --quiet --no-cache-dir --constraint constraints.txt \
+	  "torch===$$(sed -n 's/^torch==//p' constraints.txt)" --editable '.[dev]'
+	touch $@
+
 demo: $(VENV)/installed
 	$(BIN)/tarazu run $(STUDY)
 
@@ -38,6 +49,10 @@ test: $(VENV)/installed
 
 test-real: $(VENV)/installed
 	$(BIN)/python -m pytest -q -m real
+
+test-cuda-build: $(VENV_CUDA)/installed
+	$(VENV_CUDA)/bin/python -m pytest -q -m cuda_build \
+	  --numprocesses 2 --dist loadfile tests/cuda_build
 
 faults: $(VENV)/installed
 	$(BIN)/python tests/faults/kills.py --forked $(KILLS) --report docs/results/faults.md
@@ -89,4 +104,4 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_CUDA) build dist .pytest_cache .mypy_cache .ruff_cache

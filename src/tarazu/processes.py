@@ -244,7 +244,8 @@ def _failure(error: BaseException) -> RunFailed:
     if type(error).__name__ == "OutOfMemoryError":
         import torch
 
-        if torch.cuda.is_available():
+        # Else there is nothing to ask, and asking would fail.
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             peak, free = torch.cuda.max_memory_reserved(), torch.cuda.mem_get_info()[0]
             return OutOfMemory(reason, details, peak, free)
     return OutOfMemory(reason, details, _peak(os.getpid()), _free())

@@ -72,7 +72,8 @@ class Ready:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._server = subprocess.Popen(
             [sys.executable, __file__],
-            env={**os.environ, **variables, "OMP_NUM_THREADS": "1"},
+            # Forks could not use a card that these imports have asked for.
+            env={**os.environ, **variables, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,  # what waits in a buffer is not seen by select

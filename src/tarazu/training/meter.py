@@ -17,7 +17,11 @@ _CLEAR = Path("/proc/self/clear_refs")
 
 
 def reset_peak() -> None:
-    """Forget the peak so far, so that the next phase shows its own (trap T38)."""
+    """Forget the peak so far, so that the next phase shows its own (trap T38).
+
+    A card that this process has not used has no peak, and is not asked: the question would take a
+    context of some hundred MB on it, and fail where the card cannot be had.
+    """
     with suppress(OSError):  # not Linux, or not allowed: the peak is then the process's so far
         _CLEAR.write_text("5")
     if (cuda := _cuda_in_use()) is not None:
