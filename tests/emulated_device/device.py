@@ -1,7 +1,7 @@
 """A second device that is not the CPU, for machines that have none: see ``backend.cpp``.
 
-`register` can be called once per process and changes what torch takes for the machine's accelerator,
-so it is called in processes of their own only, which `test_emulated_device.py` starts.
+`register` can be called once per process and changes what torch takes for the machine's
+accelerator, so it is called in processes of their own only, which `test_emulated_device.py` starts.
 """
 
 from __future__ import annotations
@@ -43,7 +43,11 @@ def build(folder: Path) -> Path:
     """
     from torch.utils.cpp_extension import include_paths, library_paths
 
-    built_from = (SOURCE.read_bytes(), torch.__version__.encode(), sysconfig.get_platform().encode())
+    built_from = (
+        SOURCE.read_bytes(),
+        torch.__version__.encode(),
+        sysconfig.get_platform().encode(),
+    )
     name = hashlib.sha256(b"\0".join(built_from)).hexdigest()[:16]
     library = folder / f"emulated-{name}.so"
     if library.exists():
@@ -53,7 +57,7 @@ def build(folder: Path) -> Path:
         made = Path(scratch) / library.name
         command = [
             compiler() or "c++",
-            *("-std=c++20", "-O1", "-fPIC", "-shared", "-w"),
+            *("-std=c++20", "-O0", "-fPIC", "-shared", "-w"),
             f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}",
             *(f"-I{path}" for path in include_paths()),
             *(str(SOURCE), "-o", str(made)),

@@ -90,9 +90,7 @@ def counted(case: Case) -> Parameters:
     return count_parameters(learner, case.method.deployed(learner))
 
 
-def load(
-    case: Case, *, seed: int = 0, dtype: str = "float32", device: str = "cpu"
-) -> Learner:
+def load(case: Case, *, seed: int = 0, dtype: str = "float32", device: str = "cpu") -> Learner:
     """Load the model as the method wants it.
 
     Args:

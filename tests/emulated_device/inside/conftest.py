@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
 import device
 import outcomes
 
@@ -22,7 +23,7 @@ from tarazu.training import device as training_device
 MODELS: tuple[TinyKind, ...] = ("bert", "gpt2", "llama")
 
 device.register(Path(os.environ["EMULATED_DEVICE_LIBRARY"]))
-# bitsandbytes has kernels in plain PyTorch for devices that it does not know, which it would compile.
+# For devices that it does not know bitsandbytes has kernels in plain PyTorch, and compiles them.
 torch.compiler.set_stance("force_eager")
 
 

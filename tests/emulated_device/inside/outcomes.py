@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tarazu.data.item import Prediction
 from tarazu.models.fast import Fast, switched
+from tarazu.models.fast.sequences import NAME
 from tarazu.models.learner import Learner
 from tarazu.testing.cases import Case, answer, load, take_dropout_out, train, trained_tensors
 
@@ -90,6 +91,9 @@ def outcome(
         learner = load(case, device=device, dtype=dtype)
         take_dropout_out(learner)
         assert_all_on(learner, device)
+        # Where it is not what it should be, it was tried out and failed, which is no error.
+        sequences = device != "cpu" and fast.sequences
+        assert (learner.body.config._attn_implementation == NAME) == sequences
         losses = train(case, learner) if case.method.trains else []
         assert_all_on(learner, device)
         trained = {name: tensor.cpu() for name, tensor in trained_tensors(learner).items()}

@@ -81,7 +81,10 @@ def test_bases_in_4_bits_are_on_the_device(found: dict[str, Case]) -> None:
             assert weight.device.type == weight.quant_state.absmax.device.type == DEVICE
 
 
-@pytest.mark.parametrize("way", WAYS)
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("way", ["library", *(pytest.param(w, marks=SLOW) for w in list(WAYS)[1:])])
 @pytest.mark.parametrize("name", NAMES)
 def test_losses_and_answers_are_those_of_the_cpu(
     found: dict[str, Case], on_cpu: Callable[[str], Outcome], name: str, way: str
@@ -97,7 +100,7 @@ def test_losses_and_answers_are_those_of_the_cpu(
         )
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", ["bfloat16", pytest.param("float16", marks=SLOW)])
 @pytest.mark.parametrize("name", NAMES)
 def test_half_precision_trains_and_answers(
     found: dict[str, Case], on_cpu: Callable[[str], Outcome], name: str, dtype: str
@@ -112,11 +115,14 @@ def test_half_precision_trains_and_answers(
     assert [a.item_id for a in there.answers] == [item.id for item in found[name].test]
     expected = on_cpu(name)
     if expected.losses:  # of the first update, before rounding adds up
-        assert there.losses[0] == pytest.approx(expected.losses[0], rel=0.05 if not found[name].method.four_bit else 0.4)
+        assert there.losses[0] == pytest.approx(
+            expected.losses[0], rel=0.05 if not found[name].method.four_bit else 0.4
+        )
         assert all(math.isfinite(loss) for loss in there.losses)
     assert all(math.isfinite(score) for a in there.answers for score in a.scores)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINED)
 def test_what_is_saved_answers_the_same_on_a_model_built_anew(
     found: dict[str, Case], tmp_path: Path, name: str
@@ -130,11 +136,12 @@ def test_what_is_saved_answers_the_same_on_a_model_built_anew(
     assert here == restore(case, tmp_path, device=DEVICE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINED)
 def test_computing_activations_again_changes_nothing(
     found: dict[str, Case], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """In the backward pass they are computed by a thread of the device, with dropout drawn again."""
+    """The backward pass is in a thread of the device, and draws dropout once more."""
     case = found[name]
     losses, weights = [], []
     for again in (False, True):
@@ -188,7 +195,7 @@ FIRST = [next(n for n in TRAINED if n.startswith(f"{m}-")) for m in (
 )]  # fmt: skip
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=SLOW), "float16"])
 @pytest.mark.parametrize("name", FIRST)
 def test_training_goes_on_from_a_checkpoint(
     found: dict[str, Case], tmp_path: Path, name: str, dtype: str
@@ -206,7 +213,9 @@ def test_training_goes_on_from_a_checkpoint(
     assert all(torch.equal(whole[n], again[n]) for n in whole)
 
 
-def request(case: Case, device: str, scratch: Path, shelves: Shelves | None, **more: Any) -> Request:
+def request(
+    case: Case, device: str, scratch: Path, shelves: Shelves | None, **more: Any
+) -> Request:
     """Ask for a whole run, as a study does."""
     make = nli_items if case.task.labels else qa_items
     data = Splits(make(8, seed=1), make(5, seed=2), {"test": make(6, seed=3)})
@@ -245,7 +254,8 @@ RUNS: dict[str, dict[str, Any]] = {
 def test_a_whole_run_is_as_on_the_cpu(
     found: dict[str, Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Loading, the frozen trunk with what it shares, training, tuning's metrics, answers, saving."""
+    """Loading, the frozen trunk and what it shares, training, validation, answers, saving."""
+
     def load_without_dropout(*args: Any, **settings: Any) -> Learner:
         learner = load_learner(*args, **settings)
         take_dropout_out(learner)

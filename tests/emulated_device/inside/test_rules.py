@@ -82,7 +82,9 @@ ALLOWED: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "item": (lambda: torch.tensor(there()[1, 1].item()), lambda: here()[1, 1]),
     "float": (lambda: torch.tensor(float(there().sum())), lambda: here().sum()),
     "list": (lambda: torch.tensor(there().tolist()), here),
-    "tensor of tensors": (lambda: torch.tensor([there()[0, 1], there()[0, 2]]), lambda: here()[0, 1:3]),
+    "tensors in a list": (
+        lambda: torch.tensor([there()[0, 1], there()[0, 2]]), lambda: here()[0, 1:3]
+    ),
     "copy to it": (lambda: torch.zeros(3, 4, device=DEVICE).copy_(here()), here),
     "copy from it": (lambda: torch.zeros(3, 4).copy_(there()), here),
     "pinned": (lambda: here().pin_memory().to(DEVICE, non_blocking=True), here),
