@@ -90,13 +90,14 @@ def counted(case: Case) -> Parameters:
     return count_parameters(learner, case.method.deployed(learner))
 
 
-def load(case: Case, *, seed: int = 0, dtype: str = "float32") -> Learner:
+def load(case: Case, *, seed: int = 0, dtype: str = "float32", device: str = "cpu") -> Learner:
     """Load the model as the method wants it.
 
     Args:
         case: The case.
         seed: Of everything that is new: head, adapters, soft prompt.
         dtype: Precision of frozen weights and matrix products.
+        device: Where it computes.
     """
     import torch
 
@@ -114,7 +115,7 @@ def load(case: Case, *, seed: int = 0, dtype: str = "float32") -> Learner:
         case.info,
         reading,
         len(case.task.labels),
-        Precision("cpu", dtype, torch.get_num_threads()),
+        Precision(device, dtype, torch.get_num_threads()),
         four_bit=case.method.four_bit,
         trained=trained_names(empty),
     )
@@ -253,11 +254,17 @@ def save(learner: Learner, folder: Path) -> None:
     save_trained(learner, folder)
 
 
-def restore(case: Case, folder: Path) -> list[Prediction]:
-    """Answer the test items with what was saved, on a model built anew from another seed."""
+def restore(case: Case, folder: Path, *, device: str = "cpu") -> list[Prediction]:
+    """Answer the test items with what was saved, on a model built anew from another seed.
+
+    Args:
+        case: The case.
+        folder: Written by `save`.
+        device: Where the model computes.
+    """
     from tarazu.models.trained import restore_trained
 
-    learner = load(case, seed=99)
+    learner = load(case, seed=99, device=device)
     restore_trained(learner, folder)
     return answer(case, learner)
 

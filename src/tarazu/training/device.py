@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
+from accelerate.state import AcceleratorState, PartialState
 from torch import Tensor
 
 from tarazu.models.copying import to_device
@@ -28,12 +28,15 @@ class Device:
 
     def __init__(self, learner: Learner) -> None:
         assert learner.precision is not None
-        # One process may train several learners in different precisions (tests, notebooks).
-        AcceleratorState._reset_state(reset_partial_state=False)
+        # One process may train several learners on different devices and in different precisions
+        # (tests, notebooks). Left to itself accelerate stays on the first one's device, and takes
+        # whatever accelerator it finds.
+        on_cpu = learner.precision.device == "cpu"
         with alone():
+            AcceleratorState._reset_state(reset_partial_state=True)
+            PartialState(cpu=on_cpu).device = torch.device(learner.precision.device)
             self._accelerator: Any = Accelerator(
-                cpu=learner.precision.device == "cpu",
-                mixed_precision=MIXED[learner.precision.dtype],
+                cpu=on_cpu, mixed_precision=MIXED[learner.precision.dtype]
             )
             self._wrapped: Any = self._accelerator.prepare_model(learner)
         self._learner = learner
