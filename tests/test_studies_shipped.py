@@ -9,7 +9,6 @@ import yaml
 
 from tarazu.asking import find_template
 from tarazu.methods._asking import AnswerKnobs
-from tarazu.methods.qlora_text import QloraTextKnobs
 from tarazu.models.cards import find_card
 from tarazu.models.config import info_from_config
 from tarazu.models.hub import HubSource
@@ -41,16 +40,7 @@ def built_in(study: Study) -> dict[str, ModelInfo]:
     return found
 
 
-# `merge` of qlora-text is a setting to come; with it the mark does nothing and should go.
-needs_merge = pytest.mark.xfail(
-    "merge" not in QloraTextKnobs.model_fields,
-    reason="qlora-text has no setting 'merge'",
-    strict=True,
-)
-MARKED = [pytest.param(p, marks=needs_merge) if p.stem == "nli-t4" else p for p in FILES]
-
-
-@pytest.mark.parametrize("path", MARKED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_shipped_study_loads_and_its_methods_support_its_models(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
