@@ -40,9 +40,9 @@ def machine(device: str = "cpu") -> str:
     return f"{card}{processor}, {threads} cores used, {memory:.0f} GiB, {platform.system()}"
 
 
-def commit() -> str:
-    """Return the commit of this checkout, marked if files differ from it; empty without git."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude", "*"]
+def commit(tree: Path = ROOT) -> str:
+    """Return the commit of a checkout, marked if files differ from it; empty without git."""
+    command = ["git", "-C", str(tree), "describe", "--always", "--dirty", "--exclude", "*"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:

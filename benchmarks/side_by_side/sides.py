@@ -19,7 +19,7 @@ from side_by_side.prepare import Prepared, write_tokens
 from side_by_side.works import ROOT, Side
 from tarazu.record.environment import environment
 
-OURS = ROOT / "benchmarks" / "side_by_side" / "ours.py"
+OURS = Path("benchmarks", "side_by_side", "ours.py")
 
 
 class Unavailable(Exception):
@@ -33,10 +33,12 @@ class Runner:
     Attributes:
         prepared: The work.
         threads: CPU threads of both sides.
+        tree: Checkout whose tarazu is run.
     """
 
     prepared: Prepared
     threads: int
+    tree: Path = ROOT
 
     def ours(self, index: int, *, optimised: bool = True) -> Side:
         """Run tarazu.
@@ -52,7 +54,9 @@ class Runner:
             "seeds": work.seeds_of(index),
             "optimised": optimised,
         }
-        answer, process_seconds = self._call([sys.executable, str(OURS)], job, ours=True)
+        answer, process_seconds = self._call(
+            [sys.executable, str(self.tree / OURS)], job, ours=True
+        )
         if work.kind == "study":
             answer["seconds"] = process_seconds  # as of the peers' scripts
         made = environment(work.device, "", self.threads)
@@ -99,8 +103,9 @@ class Runner:
             "HF_DATASETS_OFFLINE": "1",
             "TOKENIZERS_PARALLELISM": "false",
         }
-        if not ours:
-            variables.pop("PYTHONPATH", None)  # a peer sees its own packages only
+        variables.pop("PYTHONPATH", None)  # a peer sees its own packages only
+        if ours:
+            variables["PYTHONPATH"] = str(self.tree / "src")
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "job.json"
             file.write_text(json.dumps(job), encoding="utf-8")
