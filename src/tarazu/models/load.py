@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ from tarazu.models.fast.switches import switches
 from tarazu.models.heads import ClassificationHead, SpanHead
 from tarazu.models.info import ModelInfo
 from tarazu.models.learner import Learner
+from tarazu.models.mapped_pages import pages_given_back
 from tarazu.models.precision import DTYPES, Precision
 from tarazu.models.safetensors_header import widest_float
 from tarazu.models.stored_precision import LARGE, hold_as_stored
@@ -177,7 +178,8 @@ def load_learner(
     if four_bit or precision.device != "cpu":
         options["device_map"] = {"": precision.device}
     config = _config(info)
-    with _loaded_in_fp32(trained or ()):
+    read_once = pages_given_back(folder) if four_bit else nullcontext()
+    with _loaded_in_fp32(trained or ()), read_once:
         body = _auto_class(info).from_pretrained(
             folder,
             config=config,
