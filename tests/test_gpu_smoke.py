@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -398,9 +399,10 @@ def see_wrong_predictions(again: Any, side: Any) -> None:
     file = store.run_folder(record) / "predictions.parquet"
     before, rows = file.read_bytes(), pq.read_table(file)
     assert verdicts(again, side)[f"{side.name} nli few-shot", "answers"] == "ok"
-    scores = [[value + 0.01 for value in row] for row in rows["scores"].to_pylist()]
     place = rows.column_names.index("scores")
-    write_whole(file, to_bytes(rows.set_column(place, rows.schema.field(place), [scores])))
+    column = rows.schema.field(place)
+    moved = [[value + 0.01 for value in row] for row in rows["scores"].to_pylist()]
+    write_whole(file, to_bytes(rows.set_column(place, column, pa.array(moved, column.type))))
     found = verdicts(again, side)
     assert [of for of, verdict in found.items() if verdict != "ok"] == [
         (f"{side.name} nli few-shot", "answers")
@@ -409,7 +411,7 @@ def see_wrong_predictions(again: Any, side: Any) -> None:
 
 
 def see_wrong_weights(again: Any, work: Path) -> None:
-    """One bias of one layer is lost: prompting and training both show it."""
+    """One bias of one layer is lost: answers and losses both show it."""
     from safetensors.torch import load_file, save_file
 
     file = work / "models" / "plain" / "roberta" / "model.safetensors"
