@@ -80,6 +80,17 @@ def test_other_answers_are_seen(changed: list[dict[str, Any]], reason: str) -> N
     assert reason in found.detail
 
 
+def test_texts_have_a_bound_of_their_own() -> None:
+    texts = answers(scores=[])
+    changed = [*texts[:20], *answers(scores=[], raw="something else")[20:]]
+    assert checks.check_answers("x", changed, texts, checks.OWN_PROMPTED).verdict == "ok"
+    found = checks.check_answers("x", changed, texts, PROMPTED)
+    assert found.detail == "50.0% of texts are equal, not 95%"
+    chosen = [*answers()[:20], *answers(raw="something else")[20:]]
+    found = checks.check_answers("x", chosen, answers(), checks.OWN_PROMPTED)
+    assert found.detail == "50.0% of answers are equal, not 80%"
+
+
 def test_nan_on_both_sides_is_no_agreement() -> None:
     rows = answers(scores=[math.nan])
     assert checks.check_answers("x", rows, rows, PROMPTED).verdict == "failed"
