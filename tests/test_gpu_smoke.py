@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -77,6 +78,17 @@ def test_other_answers_are_seen(changed: list[dict[str, Any]], reason: str) -> N
     found = checks.check_answers("x", changed, answers(), PROMPTED)
     assert found.verdict == "failed"
     assert reason in found.detail
+
+
+def test_texts_have_a_bound_of_their_own() -> None:
+    texts = answers(scores=[])
+    changed = [*texts[:20], *answers(scores=[], raw="something else")[20:]]
+    assert checks.check_answers("x", changed, texts, checks.OWN_PROMPTED).verdict == "ok"
+    found = checks.check_answers("x", changed, texts, PROMPTED)
+    assert found.detail == "50.0% of texts are equal, not 95%"
+    chosen = [*answers()[:20], *answers(raw="something else")[20:]]
+    found = checks.check_answers("x", chosen, answers(), checks.OWN_PROMPTED)
+    assert found.detail == "50.0% of answers are equal, not 80%"
 
 
 def test_nan_on_both_sides_is_no_agreement() -> None:
@@ -398,9 +410,10 @@ def see_wrong_predictions(again: Any, side: Any) -> None:
     file = store.run_folder(record) / "predictions.parquet"
     before, rows = file.read_bytes(), pq.read_table(file)
     assert verdicts(again, side)[f"{side.name} nli few-shot", "answers"] == "ok"
-    scores = [[value + 0.01 for value in row] for row in rows["scores"].to_pylist()]
     place = rows.column_names.index("scores")
-    write_whole(file, to_bytes(rows.set_column(place, rows.schema.field(place), [scores])))
+    column = rows.schema.field(place)
+    moved = [[value + 0.01 for value in row] for row in rows["scores"].to_pylist()]
+    write_whole(file, to_bytes(rows.set_column(place, column, pa.array(moved, column.type))))
     found = verdicts(again, side)
     assert [of for of, verdict in found.items() if verdict != "ok"] == [
         (f"{side.name} nli few-shot", "answers")
@@ -409,7 +422,7 @@ def see_wrong_predictions(again: Any, side: Any) -> None:
 
 
 def see_wrong_weights(again: Any, work: Path) -> None:
-    """One bias of one layer is lost: prompting and training both show it."""
+    """One bias of one layer is lost: answers and losses both show it."""
     from safetensors.torch import load_file, save_file
 
     file = work / "models" / "plain" / "roberta" / "model.safetensors"
