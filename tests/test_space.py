@@ -110,7 +110,7 @@ def test_a_baseline_leaves_nothing_in_the_cache(
 
 
 def test_each_merged_form_that_is_asked_for_takes_a_model_of_room() -> None:
-    card = find_card("smollm2")
+    card = find_card("gpt2")
     assert card is not None
     info = info_from_config(card.id, card.config, card=card)
     method, task = find_method("qlora-text"), find_task("multinli")

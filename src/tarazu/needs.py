@@ -15,7 +15,7 @@ from tarazu.methods._explain_low_rank import NF4_BITS
 from tarazu.models.learner import Learner
 from tarazu.models.load import empty_learner, held_dtype
 from tarazu.models.precision import DTYPES, Precision
-from tarazu.models.stored_precision import LARGE
+from tarazu.models.stored_precision import ARCHITECTURES, LARGE
 from tarazu.processes import Tell
 from tarazu.work import Request
 
@@ -73,7 +73,8 @@ def _needed(request: Request, phase: str, *, merged: bool) -> Needs:
     learner = empty_learner(request.info, reading, len(task.labels))
     whole = sum(p.numel() for p in learner.parameters())
     if merged:  # it is stored in 16 bits
-        large = request.spec.device == "cpu" and whole * _FP32 >= LARGE
+        known = request.info.architecture in ARCHITECTURES
+        large = request.spec.device == "cpu" and known and whole * _FP32 >= LARGE
         return Needs(whole * (2 if large else DTYPES[request.spec.dtype].itemsize))
     method.attach(learner, request.knobs)
     trained = sum(p.numel() for _, p in learner.named_trained())
@@ -95,9 +96,11 @@ def _needed(request: Request, phase: str, *, merged: bool) -> Needs:
 def _held(request: Request) -> torch.dtype:
     """Return the precision of frozen weights that are not quantised."""
     spec = request.spec
-    if request.folder is None or request.method.four_bit:
+    if request.folder is None or request.info is None or request.method.four_bit:
         return DTYPES[spec.dtype]
-    return held_dtype(request.folder, Precision(spec.device, spec.dtype, spec.threads))
+    return held_dtype(
+        request.folder, request.info, Precision(spec.device, spec.dtype, spec.threads)
+    )
 
 
 def _quantised(learner: Learner) -> int:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tarazu.record.key import content_key, training_name
-from tarazu.record.spec import DataSpec, RunSpec
+from tarazu.record.spec import DataSpec, RunSpec, Setting
 from tarazu.training.checkpoint import checkpoints_for
 
 # `make_record()` of `tarazu.testing.records` at the commit before there was a data-size axis.
@@ -55,3 +55,17 @@ def test_deterministic_algorithms_make_another_run(make):
     assert content_key(RunSpec.model_validate(bare)) == content_key(spec)
     bits = spec.model_copy(update={"deterministic": True})
     assert content_key(bits) != content_key(spec)
+
+
+def test_how_a_trained_model_is_merged_makes_another_run_of_the_same_training(make):
+    def merging(value):
+        spec = make("qlora-text").spec
+        setting = Setting(value=value, reason="", source="", chosen_by="default")
+        return spec.model_copy(update={"settings": {**spec.settings, "merge": setting}})
+
+    # Runs from before there was this setting made both forms: they are found.
+    assert content_key(merging("both")) == content_key(make("qlora-text").spec)
+    specs = [merging(value) for value in ("none", "dequantised", "16bit", "both")]
+    assert len({content_key(spec) for spec in specs}) == 4
+    assert len({training_name(spec) for spec in specs}) == 1
+    assert training_name(specs[0]) == training_name(make("qlora-text").spec)

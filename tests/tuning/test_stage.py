@@ -88,7 +88,7 @@ class Fake:
     score: Callable[[Request], float | str | BaseException] = drawn
     requests: list[Request] = field(default_factory=list)
 
-    def __call__(self, request: Request, *, tell: Any) -> Outcome:
+    def __call__(self, request: Request, *, tell: Any, limits: Any = None) -> Outcome:
         self.requests.append(request)
         tell(Progress("train"))
         result = self.score(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -29,7 +30,7 @@ from tarazu.models.learner import Learner
 from tarazu.models.mapped_pages import pages_given_back
 from tarazu.models.precision import DTYPES, Precision
 from tarazu.models.safetensors_header import widest_float
-from tarazu.models.stored_precision import LARGE, hold_as_stored
+from tarazu.models.stored_precision import ARCHITECTURES, LARGE, hold_as_stored
 from tarazu.record.key import canonical_json, sha256_text
 
 HeadName = Literal["classes", "spans", "text"]
@@ -169,17 +170,19 @@ def load_learner(
         ones as `held_dtype` says. With `trained` unknown all have the precision of the files until
         `Learner.settle`.
     """
-    options: dict[str, Any] = {"dtype": precision.torch_dtype}
+    held = precision.torch_dtype
     if not four_bit:
         stored = DTYPES[widest_float(folder)]
-        options["dtype"] = stored if trained is None else held_dtype(folder, precision)
+        held = stored if trained is None else held_dtype(folder, info, precision)
+    # Buffers are computed while the model is made, and are not to be rounded.
+    options: dict[str, Any] = {"dtype": held if four_bit else torch.float32}
     if four_bit:
         options["quantization_config"] = four_bit_config(precision)
     if four_bit or precision.device != "cpu":
         options["device_map"] = {"": precision.device}
     config = _config(info)
     read_once = pages_given_back(folder) if four_bit else nullcontext()
-    with _loaded_in_fp32(trained or ()), read_once:
+    with _cast_while_read(trained or (), held, every=not four_bit), read_once:
         body = _auto_class(info).from_pretrained(
             folder,
             config=config,
@@ -191,7 +194,7 @@ def load_learner(
         )
     if four_bit:
         _keep_layout(body)
-    if trained is not None and options["dtype"].itemsize < precision.torch_dtype.itemsize:
+    if trained is not None and held.itemsize < precision.torch_dtype.itemsize:
         hold_as_stored(body)
     learner = Learner(body, info, make_head(info, reading, classes), precision)
     learner.requires_grad_(False)
@@ -206,14 +209,15 @@ def load_learner(
     return learner.eval()
 
 
-def held_dtype(folder: Path, precision: Precision) -> torch.dtype:
+def held_dtype(folder: Path, info: ModelInfo, precision: Precision) -> torch.dtype:
     """Return in what precision a run holds frozen weights that are not quantised.
 
     That is what it computes in; but a large model from a 16-bit file stays in 16 bits in an fp32
     run on the CPU, see `tarazu.models.stored_precision`.
     """
     stored = DTYPES[widest_float(folder)]
-    if precision.device != "cpu" or stored.itemsize >= precision.torch_dtype.itemsize:
+    narrower = stored.itemsize < precision.torch_dtype.itemsize
+    if precision.device != "cpu" or not narrower or info.architecture not in ARCHITECTURES:
         return precision.torch_dtype
     size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     large = size // stored.itemsize * precision.torch_dtype.itemsize >= LARGE
@@ -221,18 +225,29 @@ def held_dtype(folder: Path, precision: Precision) -> torch.dtype:
 
 
 @contextmanager
-def _loaded_in_fp32(names: Collection[str]) -> Iterator[None]:
-    """Let `transformers` read some parameters in fp32, whatever precision is asked for.
+def _cast_while_read(trained: Collection[str], held: torch.dtype, *, every: bool) -> Iterator[None]:
+    """Let `transformers` read each parameter in the precision in which it is held.
 
-    Models state such parameters as `_keep_in_fp32_modules_strict`, for all instances of a class and
-    by parts of names; a run needs it for itself, and by whole names.
+    Models state those that stay in fp32 as `_keep_in_fp32_modules_strict`, for all instances of a
+    class; a run needs it for itself, and by whole names.
+
+    Args:
+        trained: Names of parameters that are read in fp32.
+        held: Precision of all others.
+        every: Whether all others are cast, or left to the loader, which quantises some.
     """
     from transformers import PreTrainedModel
 
     usual = PreTrainedModel._get_dtype_plan
 
     def plan(model: Any, dtype: torch.dtype) -> dict[str, torch.dtype]:
-        return {**usual(model, dtype), **dict.fromkeys(names, torch.float32)}
+        names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+        own = {
+            f"^{re.escape(name)}$": torch.float32 if name in trained else held
+            for name in names
+            if every or name in trained
+        }
+        return {**own, **({} if every else usual(model, dtype))}
 
     PreTrainedModel._get_dtype_plan = plan
     try:

@@ -19,6 +19,29 @@ LARGE = 4 << 30
 """Bytes of a copy in fp32 from which weights stay as they are stored. A constant, not the memory of
 a machine, because new adapters begin in their base's precision."""
 
+# Their layers read weights by calling the modules that own them, as tests show for each. Others
+# read them directly, in a precision of their own choice.
+ARCHITECTURES = frozenset(
+    {
+        "bert",
+        "gemma",
+        "gpt_neox",
+        "granite",
+        "llama",
+        "mistral",
+        "olmo",
+        "olmo2",
+        "phi",
+        "phi3",
+        "qwen2",
+        "qwen3",
+        "roberta",
+        "smollm3",
+        "stablelm",
+        "starcoder2",
+    }
+)
+
 
 class _CastLinear(torch.autograd.Function):
     """`functional.linear` with a frozen 16-bit weight; backward casts it again, not keeps it."""
@@ -57,14 +80,23 @@ _FORWARDS: dict[type[nn.Module], Any] = {nn.Linear: _linear, nn.Embedding: _embe
 def hold_as_stored(body: nn.Module) -> None:
     """Let linear layers and embeddings whose weights are in 16 bits compute in fp32.
 
-    Other parameters, such as those of norms, are small: `Learner.settle` casts them.
+    Other parameters are cast by `Learner.settle`: those of norms, which are small, and what a layer
+    of another kind owns, too, such as embeddings that are scaled and tied to the output.
 
     Args:
         body: In which nothing is trained yet.
     """
+    elsewhere = {
+        id(parameter)
+        for module in body.modules()
+        if type(module) not in _FORWARDS
+        for parameter in module.parameters(recurse=False)
+    }
     for module in body.modules():
         forward = _FORWARDS.get(type(module))
-        if forward is not None and module.weight.dtype.itemsize < torch.float32.itemsize:  # type: ignore[operator]
+        if forward is None or id(module.weight) in elsewhere:
+            continue
+        if module.weight.dtype.itemsize < torch.float32.itemsize:  # type: ignore[operator]
             module.forward = partial(forward, module)
             module.held_as_stored = True  # type: ignore[assignment]
 

@@ -38,6 +38,12 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+# Settings that did not exist before, with what all earlier runs did: they keep their keys.
+_AS_BEFORE = {"merge": "both"}
+# Settings of what is made of a trained model; its training is the same whatever they say.
+_AFTER_TRAINING = frozenset({"merge"})
+
+
 def content_key(spec: RunSpec) -> str:
     """Return the content key of a run: 64 hexadecimal digits.
 
@@ -47,7 +53,11 @@ def content_key(spec: RunSpec) -> str:
     """
     names = {"study", "entry", "settings", "model", "train_sizes"}
     value = spec.model_dump(mode="json", exclude=names)
-    value["settings"] = {name: setting.value for name, setting in spec.settings.items()}
+    value["settings"] = {
+        name: setting.value
+        for name, setting in spec.settings.items()
+        if name not in _AS_BEFORE or setting.value != _AS_BEFORE[name]
+    }
     if spec.model_spec is not None:
         # The files identify the model; where they were fetched from does not.
         value["model_spec"] = {"kind": spec.model_spec.kind, "pooling": spec.model_spec.pooling}
@@ -63,9 +73,16 @@ def content_key(spec: RunSpec) -> str:
     return sha256_text(canonical_json(value))
 
 
-def training_name(spec: RunSpec) -> str:
-    """Return the name under which a training leaves its checkpoints.
+def training_key(spec: RunSpec) -> str:
+    """Return what identifies the training of a run: 64 hexadecimal digits.
 
-    A trial that is stopped early and its continuation are one training, so they share a place.
+    A trial that is stopped early and its continuation are one training, and so are runs whose
+    trained model is merged in other ways.
     """
-    return content_key(spec.model_copy(update={"share": 1.0}))[:32]
+    settings = {n: value for n, value in spec.settings.items() if n not in _AFTER_TRAINING}
+    return content_key(spec.model_copy(update={"share": 1.0, "settings": settings}))
+
+
+def training_name(spec: RunSpec) -> str:
+    """Return the name under which a training leaves its checkpoints."""
+    return training_key(spec)[:32]

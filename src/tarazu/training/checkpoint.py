@@ -39,9 +39,9 @@ from tarazu.record.disk import make_folder, sync
 from tarazu.record.environment import environment
 from tarazu.record.key import (
     canonical_json,
-    content_key,
     sha256_file,
     sha256_text,
+    training_key,
     training_name,
 )
 from tarazu.record.spec import RunSpec
@@ -261,7 +261,7 @@ def checkpoints_for(spec: RunSpec, parent: Path, every: float) -> Checkpoints:
         parent: Holds the checkpoints of all runs.
         every: Seconds between two of them, at least.
     """
-    key = content_key(spec.model_copy(update={"share": 1.0}))
+    key = training_key(spec)
     # All switches by name: one that is new draws or rounds otherwise, too.
     ways = [f"{name}={on}" for name, on in asdict(switches()).items()]
     made_by = [key, environment(spec.device, spec.dtype, spec.threads).hash, *ways]
