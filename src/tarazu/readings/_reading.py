@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tarazu.data.item import Item, Prediction
-from tarazu.models.copying import to_device as copied
+from tarazu.models import copying
 from tarazu.models.info import ModelInfo
 from tarazu.models.learner import Batch, Learner
 from tarazu.readings.tables import Lazy, Tables
@@ -186,4 +186,4 @@ def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
 def to_device(batch: Batch, learner: Learner) -> Batch:
     """Move a batch to where the learner is."""
     device = next(learner.parameters()).device
-    return {name: copied(tensor, device) for name, tensor in batch.items()}
+    return {name: copying.to_device(tensor, device) for name, tensor in batch.items()}

@@ -1,7 +1,8 @@
 """Mistakes put into the source, one at a time: a tensor made or left where it should not be.
 
-A site is a call that says where a tensor shall be: one with ``device=``, or ``.to(…)``. Its mistake
-is to leave that out. The source stays as it is: the functions that are called look who calls them.
+A site is a call that says where a tensor shall be: one with ``device=``, ``.to(…)``, or
+``to_device(…)``. Its mistake is to leave that out. The source stays as it is: the functions that
+are called look who calls them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch import nn
 from torch.utils._device import _device_constructors
 
 import tarazu
+from tarazu.models.copying import to_device
 
 ROOT = Path(tarazu.__file__).parent
 PACKAGES = ("evaluation", "methods", "models", "readings", "training")
@@ -43,11 +45,12 @@ def _sites() -> dict[tuple[str, str, int], Site]:
     for package in PACKAGES:
         for file in sorted((ROOT / package).rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-                if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                if not isinstance(node, ast.Call):
                     continue
-                name = node.func.attr
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 said = any(keyword.arg == "device" for keyword in node.keywords)
-                if (name in FACTORIES and said) or (name == "to" and node.args):
+                moves = (name == "to" and node.args) or name == to_device.__name__
+                if (name in FACTORIES and said) or moves:
                     site = Site(str(file.relative_to(ROOT)), ast.unparse(node))
                     for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
                         found[str(file), name, line] = site
@@ -88,6 +91,9 @@ class Mistakes:
             patch.setattr(torch, name, self._factory(name, getattr(torch, name)))
         for kind in (torch.Tensor, nn.Module):
             patch.setattr(kind, "to", self._mover(kind.to))
+        for module in [m for name, m in sys.modules.items() if name.startswith("tarazu.")]:
+            if vars(module).get(to_device.__name__) is to_device:
+                patch.setattr(module, to_device.__name__, self._copier())
 
     def _factory(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def factory(*args: Any, **settings: Any) -> Any:
@@ -96,6 +102,12 @@ class Mistakes:
             return original(*args, **settings)
 
         return factory
+
+    def _copier(self) -> Callable[..., Any]:
+        def copied(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+            return tensor if self._is_made(to_device.__name__) else to_device(tensor, device)
+
+        return copied
 
     def _mover(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def to(thing: Any, *args: Any, **settings: Any) -> Any:

@@ -100,11 +100,11 @@ def _with(fit: Callable[..., Any], checkpoints: Checkpoints) -> Callable[..., An
 # Between them: positions, masks, targets, tokens, prefixes, sums, what is said of a batch.
 SAMPLE: dict[tuple[str, str], tuple[str, Fast]] = {
     ("evaluation/generating.py", "torch.ones"): ("zero-shot-llama-squad", Fast(sequences=False)),
-    ("evaluation/scoring.py", "packed.owners.to"): (
+    ("evaluation/scoring.py", "to_device(packed.owners"): (
         "zero-shot-llama-multinli",
         Fast(sequences=False),
     ),
-    ("evaluation/scoring.py", "packed.mask.to"): (
+    ("evaluation/scoring.py", "to_device(packed.mask"): (
         "zero-shot-llama-multinli",
         Fast(sequences=False),
     ),
@@ -113,7 +113,7 @@ SAMPLE: dict[tuple[str, str], tuple[str, Fast]] = {
     ("models/prefix.py", "torch.tensor"): ("few-shot-gpt2-multinli", Fast(sequences=False)),
     ("models/soft_prompt.py", "torch.arange"): ("p-tuning-bert-multinli", Fast()),
     ("readings/text.py", "torch.arange"): ("lora-llama-squad", Fast()),
-    ("training/device.py", "tensor.to"): ("full-bert-multinli", Fast()),
+    ("training/device.py", "to_device(tensor"): ("full-bert-multinli", Fast()),
     ("training/loop.py", "torch.zeros"): ("full-bert-multinli", Fast()),
 }
 
@@ -131,15 +131,13 @@ def test_a_device_that_is_not_said(
 
 # Mistakes that go unnoticed, each with the reason.
 INDEX = "indices may be on the CPU"
-COPY = "it is copied into a tensor that is there"
 TWICE = "something else moves it, too"
 TRIED = "a kernel is tried out; on a card it refuses these, and the library attends instead"
 UNNOTICED = {
-    ("evaluation/scoring.py", "packed.read.to(device)"): INDEX,
-    ("evaluation/scoring.py", "packed.states.to(device)"): INDEX,
-    ("evaluation/scoring.py", "packed.targets.to(device)"): INDEX,
+    ("evaluation/scoring.py", "to_device(packed.read, device)"): INDEX,
+    ("evaluation/scoring.py", "to_device(packed.states, device)"): INDEX,
+    ("evaluation/scoring.py", "to_device(packed.targets, device)"): INDEX,
     ("models/heads.py", "torch.arange(hidden.shape[0], device=hidden.device)"): INDEX,
-    ("evaluation/scoring.py", "torch.tensor(list(tokens), device=device)"): COPY,
     ("methods/p_tuning.py", "prompt.to(next(learner.parameters()).device)"): TWICE,
     ("models/learner.py", "self.to(self.precision.device)"): TWICE,
     (
