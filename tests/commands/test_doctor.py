@@ -164,6 +164,111 @@ def test_cards_have_their_free_memory_and_no_serial_number(
     assert "driver 535.1 (torch does not use it)" in " ".join(str(doctor()).split())
 
 
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("printf 'GPU-1, NVIDIA \\377 A100, 100, 50, 8.0, 550\\n'", None),
+        ("printf 'a warning\\nGPU-1, A100, 100, 50, 8.0, 550\\n'", None),
+        ("printf '\\000\\033[2J, \\377, %s, -1, ,\\n' $(seq -s '' 3000)", None),
+        ("printf '\\377\\376 what, ever\\n'", "describes no card"),
+        ("echo No devices were found", "describes no card: 'No devices were found'"),
+        ("", None),
+        ("yes", "wrote more than"),
+        ("sleep 5", "timed out"),
+        ("sleep 5 & exit 0", "timed out"),
+        ("exec >&-; sleep 5", "timed out"),
+        ("kill -9 $$", "CalledProcessError"),
+        ("exit 3", "CalledProcessError"),
+    ],
+)
+def test_whatever_nvidia_smi_does_the_rest_is_told(
+    torch_says: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    script: str, reason: str | None,
+) -> None:  # fmt: skip
+    torch_says(cards=[T4], driver="535.1", obstacle=None)
+    monkeypatch.setattr(_machine, "_SECONDS", 0.5)
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text(f"#!/bin/sh\n{script}\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    began = time.monotonic()
+    found = doctor()
+    assert time.monotonic() - began < 20
+    assert "Tesla T4, 15.8 GB of memory" in " ".join(str(found).split())
+    assert found.facts["cards"][0]["seen_by_torch"]
+    failed = found.facts["not_read"]
+    assert (reason in failed["nvidia-smi"]) if reason else "nvidia-smi" not in failed, failed
+    torch_says()
+    assert "Would be used" in str(doctor())
+
+
+@pytest.mark.parametrize("kind", ["folder", "no program", "not allowed"])
+def test_an_nvidia_smi_that_is_no_program(
+    torch_says: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    smi = tmp_path / "nvidia-smi"
+    if kind == "folder":
+        smi.mkdir()
+    else:
+        smi.write_bytes(b"\0\377")
+        smi.chmod(0o755 if kind == "no program" else 0o644)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert doctor().facts["not_read"]["nvidia-smi"].split(":")[0] in ("PermissionError", "OSError")
+
+
+@pytest.mark.parametrize(
+    "card", [{}, {"name": "x"}, {**T4, "id": None}], ids=["empty", "half", "without id"]
+)
+def test_cards_that_cannot_be_described_are_named_as_not_read(
+    torch_says: Callable[..., None], card: dict[str, Any]
+) -> None:
+    torch_says(cards=[card])
+    found = doctor()
+    assert "cards" in found.facts["not_read"]
+    assert found.facts["cards"] == []
+    assert "Would be used" in str(found)
+
+
+@pytest.mark.parametrize("noise", ["{not json", "{}", "[1]", '{"a": 1}', "\udcff"])
+def test_what_libraries_print_is_no_answer_of_torch(
+    monkeypatch: pytest.MonkeyPatch, noise: str
+) -> None:
+    noise = noise.encode("utf-8", "replace").decode()
+    monkeypatch.setattr(module, "_start_torch", lambda: Probe(f"x\n{json.dumps(CPU)}\n{noise}\n"))
+    found = doctor()
+    assert "torch" not in found.facts["not_read"]
+    assert found.facts["torch"]["processor"] == "Acme 9"
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize("name", ["HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "TARAZU_CACHE",
+                                  "TARAZU_LEDGER", "TMPDIR", "XDG_CACHE_HOME", "HF_TOKEN_PATH",
+                                  "HF_TOKEN", "USER", "HOSTNAME", "HOME"])  # fmt: skip
+@pytest.mark.parametrize(
+    "value", [f"/tmp/{LONG}", "/tmp/d\udcff12345678", "/dev/null/x", "~nobody/x"]
+)
+def test_whatever_variables_hold_the_diagnosis_ends(
+    torch_says: Callable[..., None], monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    found = doctor()
+    assert "Would be used" in str(found)
+    assert set(found.to_json()) == KEYS
+
+
+def test_a_cache_behind_a_closed_folder(
+    torch_says: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(folder: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "is_dir", closed)
+    failed = doctor().facts["not_read"]
+    assert failed["size of models"].startswith("PermissionError")
+
+
 def facts(**changes: Any) -> dict[str, Any]:
     told = {k: v for k, v in CPU.items() if k not in ("cards", "driver", "would_use", "failed")}
     return {
@@ -333,6 +438,18 @@ def test_why_a_folder_takes_nothing_and_that_nothing_is_left(tmp_path: Path) -> 
     assert _machine.why_not_writable(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
     assert _machine.why_not_writable(Path("/proc")) is not None
+
+
+def test_tables_of_the_system_that_make_no_sense(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(_machine, "PROC", tmp_path / "proc")
+    monkeypatch.setattr(_machine, "CGROUPS", tmp_path / "groups")
+    write(tmp_path / "proc/self", cgroup="0::/\n")
+    write(tmp_path / "groups", cpu__max="100000 0\n", memory__max="9\n", memory__current="4\n")
+    write(tmp_path / "groups", memory__stat="inactive_file\n")
+    assert _machine.cpu_quota() is None
+    assert _machine.memory_bound() == (9, 4)
 
 
 def write(folder: Path, **files: str) -> None:

@@ -82,9 +82,12 @@ class _Asking:
         try:
             return ask()
         except Exception as error:
-            told = " ".join(f"{type(error).__name__}: {error}".split())
-            self.failed[name] = told[:300]
+            self.failed[name] = _reason(error)
             return None
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def doctor(
@@ -121,7 +124,7 @@ def doctor(
     told = facts["torch"] or {}
     for part, reason in told.pop("failed", {}).items():
         ask.failed[f"torch {part}"] = " ".join(reason.split())[:300]
-    facts["cards"] = _cards(ask, told)
+    facts["cards"] = ask("cards", lambda: _cards(ask, told)) or []
     for part in ("cards", "driver"):  # the former hold the cards' serial numbers
         told.pop(part, None)
     facts["would_use"] = told.pop("would_use", None)
@@ -164,10 +167,12 @@ def _answer_of(process: subprocess.Popen[bytes]) -> dict[str, Any]:
         with suppress(subprocess.TimeoutExpired):  # who hangs in a driver may not even die
             process.communicate(timeout=1)
         raise RuntimeError(f"no answer within {TORCH_SECONDS:.0f} s") from None
-    lines = [line for line in out.decode(errors="replace").splitlines() if line.startswith("{")]
-    if process.returncode == 0 and lines:
-        answer: dict[str, Any] = json.loads(lines[-1])
-        return answer
+    lines = out.decode(errors="replace").splitlines() if process.returncode == 0 else []
+    for line in reversed(lines):
+        with suppress(ValueError):  # libraries print what they like
+            answer = json.loads(line)
+            if isinstance(answer, dict) and "build" in answer:
+                return answer
     said = err.decode(errors="replace").strip().splitlines()
     how = f"exit code {process.returncode}"
     raise RuntimeError(f"{said[-1]} ({how})" if said else how)
@@ -182,8 +187,8 @@ def _cards(ask: _Asking, torch: Mapping[str, Any]) -> list[dict[str, Any]]:
     except FileNotFoundError:
         if build.get("cuda"):
             ask.failed["nvidia-smi"] = "it is not installed, or not in PATH"
-    except (OSError, subprocess.SubprocessError) as error:
-        ask.failed["nvidia-smi"] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    except Exception as error:  # what torch has told of the cards is shown nevertheless
+        ask.failed["nvidia-smi"] = _reason(error)
     seen = torch.get("cards") or []
     free = {card["uuid"].removeprefix("GPU-"): card for card in listed}
     if seen:
@@ -268,11 +273,15 @@ def _caches(ask: _Asking) -> list[dict[str, Any]]:
     }
     found = []
     for what, folder in places.items():
-        if folder is not None and folder.is_dir():
-            told = ask(f"size of {what}", partial(_machine.size_of, folder, _CACHE_SECONDS))
-            if told is not None:
-                found.append({"what": what, "path": str(folder), **told})
+        told = ask(f"size of {what}", partial(_size_of, folder)) if folder is not None else None
+        if told is not None:
+            found.append({"what": what, "path": str(folder), **told})
     return found
+
+
+def _size_of(folder: Path) -> dict[str, Any] | None:
+    # Whether it is a folder cannot be asked of one behind a closed folder, or of too long a name.
+    return _machine.size_of(folder, _CACHE_SECONDS) if folder.is_dir() else None
 
 
 def _ledger_file() -> Path:
