@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -14,11 +15,13 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import tarazu
 from tarazu.cli import app
-from tarazu.commands import _machine, _torch_probe
+from tarazu.commands import _machine, _privacy, _torch_probe
 from tarazu.commands import doctor as module
 from tarazu.commands._judge import Finding, judge
 from tarazu.commands._privacy import Privacy
@@ -558,7 +561,7 @@ def somebody(monkeypatch: pytest.MonkeyPatch) -> Privacy:
     [
         ("/srv/people/zaynab/.cache/tarazu", "~/.cache/tarazu"),
         ("/srv/people/zaynab", "~"),
-        ("/srv/people/zaynab-2/x", "/srv/people/zaynab-2/x"),
+        ("/srv/people/zaynab-2/x", "/srv/people/[hidden]-2/x"),
         ("/scratch/zaynab/out", "/scratch/[hidden]/out"),
         ("/home/other/x and /Users/third/y", "/home/[hidden]/x and /Users/[hidden]/y"),
         ("on gpu-rack7 or gpu-rack7.example.org.", "on [hidden] or [hidden]."),
@@ -571,6 +574,95 @@ def somebody(monkeypatch: pytest.MonkeyPatch) -> Privacy:
 def test_nobody_is_named(somebody: Privacy, text: str, shown: str | None) -> None:
     assert somebody.text(text) == (text if shown is None else shown)
     assert somebody.values({"a": [text, 1, None]}) == {"a": [somebody.text(text), 1, None]}
+
+
+BEFORE = ("/mnt/team-", "/data/", "/scratch/a_", "/x.", "/srv/people/", "../", "see /mnt/2", "(/a/")
+AFTER = ("/cache", "-projects/hf", "_2/x", ".d", "2", ": no such file", "'", "")
+INSIDE = (*((b, a) for b in ("/mnt/team", "/d/Old", "the") for a in ("projects/hf", "s box", "")),)
+NAMES = st.text(st.sampled_from("abcdefxyzABCZ0189._-é"), min_size=4, max_size=12).filter(
+    lambda name: name.strip("._-") == name and name.lower() not in _privacy._COMMON
+)
+SHORT = st.text(st.sampled_from("abcxyzBC"), min_size=1, max_size=3).filter(
+    lambda name: name.lower() not in _privacy._COMMON
+)
+CAPITALS = st.sampled_from([str, str.upper, str.title])
+
+
+def told_of(name: str, variable: str, text: str) -> str:
+    """Return what is shown of a text where a variable names somebody, hidden parts taken out."""
+    with pytest.MonkeyPatch.context() as patch:
+        for other in ("LOGNAME", "USERNAME", "SUDO_USER", "HOSTNAME", "COMPUTERNAME"):
+            patch.delenv(other, raising=False)
+        patch.setenv("USER", "root")
+        patch.setenv("HOME", "/root")
+        patch.setattr(platform, "node", lambda: "localhost")
+        patch.setenv(variable, f"/srv/people/{name}" if variable == "HOME" else name)
+        return Privacy().text(text).replace("[hidden]", "\0")
+
+
+@given(
+    NAMES, st.sampled_from(["USER", "LOGNAME", "SUDO_USER", "HOSTNAME", "HOME"]),
+    st.one_of(st.tuples(st.sampled_from(BEFORE), st.sampled_from(AFTER)), st.sampled_from(INSIDE)),
+    CAPITALS,
+)  # fmt: skip
+def test_a_name_is_hidden_wherever_it_stands(
+    name: str, variable: str, around: tuple[str, str], capitals: Callable[[str], str]
+) -> None:
+    shown = told_of(name, variable, f"{around[0]}{capitals(name)}{around[1]}")
+    assert name.lower() not in shown.lower()
+    assert shown.startswith(("\0", "~", around[0][:2])) or name[:2].lower() in around[0].lower()
+
+
+@given(SHORT, st.sampled_from(BEFORE), st.sampled_from(AFTER), CAPITALS)
+def test_a_short_name_is_hidden_as_a_word_of_a_path(
+    name: str, before: str, after: str, capitals: Callable[[str], str]
+) -> None:
+    shown = told_of(name, "USER", f"{before}{capitals(name)}{after}")
+    letter = rf"(?<![^\W\d_]){name}(?![^\W\d_])"
+    paths = " ".join(word for word in shown.split() if "/" in word)
+    assert re.search(letter, paths, re.IGNORECASE) is None
+
+
+@pytest.mark.parametrize("name", ["a", "do", "root", "data", "user", "torch", "gpu", "hidden"])
+def test_ordinary_words_stay_readable(name: str) -> None:
+    for said in (
+        "a card can do without /data/root/user/x",
+        "torch sees a gpu",
+        "no library for CUDA 12",
+        "bfloat16",
+    ):
+        assert told_of(name, "USER", said) == said
+
+
+def test_a_name_of_parts_is_hidden_by_its_parts() -> None:
+    for said in ("/data/alice-x", "/data/AliceSmith", "/mnt/smith_a"):
+        shown = told_of("alice.smith@corp", "USER", said).lower()
+        assert "alice" not in shown
+        assert "smith" not in shown
+
+
+def test_what_is_hidden_stays_so_whatever_the_user_is_called(
+    monkeypatch: pytest.MonkeyPatch, torch_says: Callable[..., None]
+) -> None:
+    monkeypatch.setenv("USER", "hidden")
+    assert Privacy().text("/home/hidden/x, a@example.org") == "/home/[hidden]/x, [hidden]"
+    monkeypatch.setenv("USER", "home")
+    monkeypatch.setenv("LOGNAME", "pytho")
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+    assert "PYTHONPATH" in doctor().facts["variables"]["compute"]
+
+
+def test_caches_outside_the_home_do_not_name_the_user(
+    monkeypatch: pytest.MonkeyPatch, torch_says: Callable[..., None]
+) -> None:
+    monkeypatch.setenv("USER", "alice")
+    monkeypatch.setenv("TARAZU_CACHE", "/mnt/team-alice/cache")
+    monkeypatch.setenv("HF_HOME", "/data/alice-projects/hf")
+    found = doctor()
+    told = json.dumps(found.to_json()) + str(found)
+    assert "alice" not in told.lower()
+    assert "/mnt/team-[hidden]/cache" in told
+    assert "/data/[hidden]-projects/hf" in told
 
 
 def test_problems_and_failures_name_nobody_either(

@@ -1,7 +1,9 @@
 """``tarazu doctor``: what this machine is, what a study would use, what stands in the way.
 
-It is the first thing to paste into a bug report: nothing in it names a user, a machine or a folder
-outside the home, and of variables only the names are shown. Each part is asked for itself, and one
+It is the first thing to paste into a bug report: nothing in it names the user or the machine, and
+of variables only the names are shown. Folders are shown by their paths, the home as ``~``, other
+people's homes and this user's and machine's names hidden (`tarazu.commands._privacy` says how far);
+other parts of a path outside the home are shown. Each part is asked for itself, and one
 that fails says so in a line of its own (``not_read``): the diagnosis itself never fails.
 """
 
@@ -137,7 +139,9 @@ def doctor(
         for one in judge(facts)
     )
     facts["home"] = home is not None  # whether it is known: what it is called is nobody's business
-    return Diagnosis(privacy.values(facts), found)
+    shown = privacy.values(facts)
+    shown["variables"] = facts["variables"]  # words of ours, whatever the user is called
+    return Diagnosis(shown, found)
 
 
 def _start_torch() -> subprocess.Popen[bytes]:
