@@ -239,3 +239,10 @@ def test_an_error_log_steers_no_terminal_and_holds_no_token(
     assert log == f"{shown}{HIDDEN}\n\tline 2"
     unexpected = write_traceback(RuntimeError(said)).read_text("utf-8")
     assert f"{shown}{HIDDEN}\n\tline 2" in unexpected
+
+
+def test_a_secret_of_any_bytes_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "abcdefgh\udcff12345")
+    assert scrub("it is abcdefgh\udcff12345, or abcdefgh%FF12345") == (
+        f"it is {HIDDEN}, or {HIDDEN}"
+    )

@@ -5,7 +5,6 @@ Processes are forked from a server that has the imports loaded, so that they are
 
 from __future__ import annotations
 
-import errno
 import multiprocessing
 import os
 import signal
@@ -22,6 +21,7 @@ from multiprocessing.reduction import DupFd
 from typing import Any, TypeVar
 
 from tarazu.errors import BadInput
+from tarazu.memory_errors import out_of_memory as _out_of_memory
 from tarazu.record.progress import STOPPING, Progress
 from tarazu.scrub import scrub
 from tarazu.signals import (
@@ -39,15 +39,6 @@ from tarazu.training.surroundings import settle, settled
 
 Result = TypeVar("Result")
 Tell = Callable[[Progress], None]
-_NO_MEMORY = (
-    "alloc_cpu.cpp",
-    "can't allocate memory",
-    "Cannot allocate memory",
-    "bad_alloc",
-    "out of memory",  # "CUDA error: …", "MPS backend …": not of torch's own allocator
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-)
 _GLANCE = 0.25  # seconds between two looks at whether the study was interrupted
 _handed_on: ContextVar[tuple[int, ...]] = ContextVar("_handed_on", default=())
 
@@ -249,14 +240,6 @@ def _failure(error: BaseException) -> RunFailed:
             peak, free = torch.cuda.max_memory_reserved(), torch.cuda.mem_get_info()[0]
             return OutOfMemory(reason, details, peak, free)
     return OutOfMemory(reason, details, _peak(os.getpid()), _free())
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    """Say whether an error is one of memory, on an accelerator or not."""
-    named = type(error).__name__ == "OutOfMemoryError"  # of torch, which need not be imported
-    said = isinstance(error, RuntimeError) and any(sign in str(error) for sign in _NO_MEMORY)
-    refused = isinstance(error, OSError) and error.errno == errno.ENOMEM
-    return named or said or refused or isinstance(error, MemoryError)
 
 
 def _peak(process: int) -> int:

@@ -53,7 +53,7 @@ def _known() -> list[str]:
 
 
 def _in_address(secret: str) -> str:
-    return quote(secret, safe="")
+    return quote(secret, safe="", errors="surrogateescape")  # a variable may hold any bytes
 
 
 def _in_json(secret: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -14,11 +15,13 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import tarazu
 from tarazu.cli import app
-from tarazu.commands import _machine, _torch_probe
+from tarazu.commands import _machine, _privacy, _torch_probe
 from tarazu.commands import doctor as module
 from tarazu.commands._judge import Finding, judge
 from tarazu.commands._privacy import Privacy
@@ -162,6 +165,111 @@ def test_cards_have_their_free_memory_and_no_serial_number(
     torch_says()
     smi.write_text("#!/bin/sh\necho 'GPU-abc-2, Tesla T4, 15360, 1000, 7.5, 535.1'\n")
     assert "driver 535.1 (torch does not use it)" in " ".join(str(doctor()).split())
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("printf 'GPU-1, NVIDIA \\377 A100, 100, 50, 8.0, 550\\n'", None),
+        ("printf 'a warning\\nGPU-1, A100, 100, 50, 8.0, 550\\n'", None),
+        ("printf '\\000\\033[2J, \\377, %s, -1, ,\\n' $(seq -s '' 3000)", None),
+        ("printf '\\377\\376 what, ever\\n'", "describes no card"),
+        ("echo No devices were found", "describes no card: 'No devices were found'"),
+        ("", None),
+        ("yes", "wrote more than"),
+        ("sleep 5", "timed out"),
+        ("sleep 5 & exit 0", "timed out"),
+        ("exec >&-; sleep 5", "timed out"),
+        ("kill -9 $$", "CalledProcessError"),
+        ("exit 3", "CalledProcessError"),
+    ],
+)
+def test_whatever_nvidia_smi_does_the_rest_is_told(
+    torch_says: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    script: str, reason: str | None,
+) -> None:  # fmt: skip
+    torch_says(cards=[T4], driver="535.1", obstacle=None)
+    monkeypatch.setattr(_machine, "_SECONDS", 0.5)
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text(f"#!/bin/sh\n{script}\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    began = time.monotonic()
+    found = doctor()
+    assert time.monotonic() - began < 20
+    assert "Tesla T4, 15.8 GB of memory" in " ".join(str(found).split())
+    assert found.facts["cards"][0]["seen_by_torch"]
+    failed = found.facts["not_read"]
+    assert (reason in failed["nvidia-smi"]) if reason else "nvidia-smi" not in failed, failed
+    torch_says()
+    assert "Would be used" in str(doctor())
+
+
+@pytest.mark.parametrize("kind", ["folder", "no program", "not allowed"])
+def test_an_nvidia_smi_that_is_no_program(
+    torch_says: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    smi = tmp_path / "nvidia-smi"
+    if kind == "folder":
+        smi.mkdir()
+    else:
+        smi.write_bytes(b"\0\377")
+        smi.chmod(0o755 if kind == "no program" else 0o644)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert doctor().facts["not_read"]["nvidia-smi"].split(":")[0] in ("PermissionError", "OSError")
+
+
+@pytest.mark.parametrize(
+    "card", [{}, {"name": "x"}, {**T4, "id": None}], ids=["empty", "half", "without id"]
+)
+def test_cards_that_cannot_be_described_are_named_as_not_read(
+    torch_says: Callable[..., None], card: dict[str, Any]
+) -> None:
+    torch_says(cards=[card])
+    found = doctor()
+    assert "cards" in found.facts["not_read"]
+    assert found.facts["cards"] == []
+    assert "Would be used" in str(found)
+
+
+@pytest.mark.parametrize("noise", ["{not json", "{}", "[1]", '{"a": 1}', "\udcff"])
+def test_what_libraries_print_is_no_answer_of_torch(
+    monkeypatch: pytest.MonkeyPatch, noise: str
+) -> None:
+    noise = noise.encode("utf-8", "replace").decode()
+    monkeypatch.setattr(module, "_start_torch", lambda: Probe(f"x\n{json.dumps(CPU)}\n{noise}\n"))
+    found = doctor()
+    assert "torch" not in found.facts["not_read"]
+    assert found.facts["torch"]["processor"] == "Acme 9"
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize("name", ["HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "TARAZU_CACHE",
+                                  "TARAZU_LEDGER", "TMPDIR", "XDG_CACHE_HOME", "HF_TOKEN_PATH",
+                                  "HF_TOKEN", "USER", "HOSTNAME", "HOME"])  # fmt: skip
+@pytest.mark.parametrize(
+    "value", [f"/tmp/{LONG}", "/tmp/d\udcff12345678", "/dev/null/x", "~nobody/x"]
+)
+def test_whatever_variables_hold_the_diagnosis_ends(
+    torch_says: Callable[..., None], monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    found = doctor()
+    assert "Would be used" in str(found)
+    assert set(found.to_json()) == KEYS
+
+
+def test_a_cache_behind_a_closed_folder(
+    torch_says: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(folder: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "is_dir", closed)
+    failed = doctor().facts["not_read"]
+    assert failed["size of models"].startswith("PermissionError")
 
 
 def facts(**changes: Any) -> dict[str, Any]:
@@ -335,6 +443,18 @@ def test_why_a_folder_takes_nothing_and_that_nothing_is_left(tmp_path: Path) -> 
     assert _machine.why_not_writable(Path("/proc")) is not None
 
 
+def test_tables_of_the_system_that_make_no_sense(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(_machine, "PROC", tmp_path / "proc")
+    monkeypatch.setattr(_machine, "CGROUPS", tmp_path / "groups")
+    write(tmp_path / "proc/self", cgroup="0::/\n")
+    write(tmp_path / "groups", cpu__max="100000 0\n", memory__max="9\n", memory__current="4\n")
+    write(tmp_path / "groups", memory__stat="inactive_file\n")
+    assert _machine.cpu_quota() is None
+    assert _machine.memory_bound() == (9, 4)
+
+
 def write(folder: Path, **files: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
@@ -441,7 +561,7 @@ def somebody(monkeypatch: pytest.MonkeyPatch) -> Privacy:
     [
         ("/srv/people/zaynab/.cache/tarazu", "~/.cache/tarazu"),
         ("/srv/people/zaynab", "~"),
-        ("/srv/people/zaynab-2/x", "/srv/people/zaynab-2/x"),
+        ("/srv/people/zaynab-2/x", "/srv/people/[hidden]-2/x"),
         ("/scratch/zaynab/out", "/scratch/[hidden]/out"),
         ("/home/other/x and /Users/third/y", "/home/[hidden]/x and /Users/[hidden]/y"),
         ("on gpu-rack7 or gpu-rack7.example.org.", "on [hidden] or [hidden]."),
@@ -454,6 +574,95 @@ def somebody(monkeypatch: pytest.MonkeyPatch) -> Privacy:
 def test_nobody_is_named(somebody: Privacy, text: str, shown: str | None) -> None:
     assert somebody.text(text) == (text if shown is None else shown)
     assert somebody.values({"a": [text, 1, None]}) == {"a": [somebody.text(text), 1, None]}
+
+
+BEFORE = ("/mnt/team-", "/data/", "/scratch/a_", "/x.", "/srv/people/", "../", "see /mnt/2", "(/a/")
+AFTER = ("/cache", "-projects/hf", "_2/x", ".d", "2", ": no such file", "'", "")
+INSIDE = (*((b, a) for b in ("/mnt/team", "/d/Old", "the") for a in ("projects/hf", "s box", "")),)
+NAMES = st.text(st.sampled_from("abcdefxyzABCZ0189._-é"), min_size=4, max_size=12).filter(
+    lambda name: name.strip("._-") == name and name.lower() not in _privacy._COMMON
+)
+SHORT = st.text(st.sampled_from("abcxyzBC"), min_size=1, max_size=3).filter(
+    lambda name: name.lower() not in _privacy._COMMON
+)
+CAPITALS = st.sampled_from([str, str.upper, str.title])
+
+
+def told_of(name: str, variable: str, text: str) -> str:
+    """Return what is shown of a text where a variable names somebody, hidden parts taken out."""
+    with pytest.MonkeyPatch.context() as patch:
+        for other in ("LOGNAME", "USERNAME", "SUDO_USER", "HOSTNAME", "COMPUTERNAME"):
+            patch.delenv(other, raising=False)
+        patch.setenv("USER", "root")
+        patch.setenv("HOME", "/root")
+        patch.setattr(platform, "node", lambda: "localhost")
+        patch.setenv(variable, f"/srv/people/{name}" if variable == "HOME" else name)
+        return Privacy().text(text).replace("[hidden]", "\0")
+
+
+@given(
+    NAMES, st.sampled_from(["USER", "LOGNAME", "SUDO_USER", "HOSTNAME", "HOME"]),
+    st.one_of(st.tuples(st.sampled_from(BEFORE), st.sampled_from(AFTER)), st.sampled_from(INSIDE)),
+    CAPITALS,
+)  # fmt: skip
+def test_a_name_is_hidden_wherever_it_stands(
+    name: str, variable: str, around: tuple[str, str], capitals: Callable[[str], str]
+) -> None:
+    shown = told_of(name, variable, f"{around[0]}{capitals(name)}{around[1]}")
+    assert name.lower() not in shown.lower()
+    assert shown.startswith(("\0", "~", around[0][:2])) or name[:2].lower() in around[0].lower()
+
+
+@given(SHORT, st.sampled_from(BEFORE), st.sampled_from(AFTER), CAPITALS)
+def test_a_short_name_is_hidden_as_a_word_of_a_path(
+    name: str, before: str, after: str, capitals: Callable[[str], str]
+) -> None:
+    shown = told_of(name, "USER", f"{before}{capitals(name)}{after}")
+    letter = rf"(?<![^\W\d_]){name}(?![^\W\d_])"
+    paths = " ".join(word for word in shown.split() if "/" in word)
+    assert re.search(letter, paths, re.IGNORECASE) is None
+
+
+@pytest.mark.parametrize("name", ["a", "do", "root", "data", "user", "torch", "gpu", "hidden"])
+def test_ordinary_words_stay_readable(name: str) -> None:
+    for said in (
+        "a card can do without /data/root/user/x",
+        "torch sees a gpu",
+        "no library for CUDA 12",
+        "bfloat16",
+    ):
+        assert told_of(name, "USER", said) == said
+
+
+def test_a_name_of_parts_is_hidden_by_its_parts() -> None:
+    for said in ("/data/alice-x", "/data/AliceSmith", "/mnt/smith_a"):
+        shown = told_of("alice.smith@corp", "USER", said).lower()
+        assert "alice" not in shown
+        assert "smith" not in shown
+
+
+def test_what_is_hidden_stays_so_whatever_the_user_is_called(
+    monkeypatch: pytest.MonkeyPatch, torch_says: Callable[..., None]
+) -> None:
+    monkeypatch.setenv("USER", "hidden")
+    assert Privacy().text("/home/hidden/x, a@example.org") == "/home/[hidden]/x, [hidden]"
+    monkeypatch.setenv("USER", "home")
+    monkeypatch.setenv("LOGNAME", "pytho")
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+    assert "PYTHONPATH" in doctor().facts["variables"]["compute"]
+
+
+def test_caches_outside_the_home_do_not_name_the_user(
+    monkeypatch: pytest.MonkeyPatch, torch_says: Callable[..., None]
+) -> None:
+    monkeypatch.setenv("USER", "alice")
+    monkeypatch.setenv("TARAZU_CACHE", "/mnt/team-alice/cache")
+    monkeypatch.setenv("HF_HOME", "/data/alice-projects/hf")
+    found = doctor()
+    told = json.dumps(found.to_json()) + str(found)
+    assert "alice" not in told.lower()
+    assert "/mnt/team-[hidden]/cache" in told
+    assert "/data/[hidden]-projects/hf" in told
 
 
 def test_problems_and_failures_name_nobody_either(

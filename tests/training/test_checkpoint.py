@@ -313,7 +313,22 @@ def test_a_whole_checkpoint_of_another_state_is_named_and_the_one_before_is_used
     same(again, train("bert", "lora", None))
 
 
-@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
+NO_MEMORY = [
+    MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: "
+        "you tried to allocate 9 bytes. Error code 12 (Cannot allocate memory)"
+    ),
+    RuntimeError("CUDA error: out of memory"),
+    OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
+    SafetensorError("I/O error: Cannot allocate memory (os error 12)"),
+]
+
+
+@pytest.mark.parametrize(
+    "error", NO_MEMORY, ids=lambda error: f"{type(error).__name__}-{error}"[:40]
+)
 def test_a_checkpoint_outlives_memory_that_runs_out_while_it_is_restored(
     train: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -331,6 +346,36 @@ def test_a_checkpoint_outlives_memory_that_runs_out_while_it_is_restored(
             train("bert", "lora", always(tmp_path), note=heard.append)
     assert heard == []
     assert train("bert", "lora", always(tmp_path))[2] == [8, 9]
+
+
+@pytest.mark.parametrize(
+    "error", NO_MEMORY, ids=lambda error: f"{type(error).__name__}-{error}"[:40]
+)
+def test_a_checkpoint_outlives_memory_that_runs_out_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    always(tmp_path).save(State(3, {}, {"a": torch.ones(2)}))
+
+    def full(*arguments: Any) -> None:
+        raise error
+
+    heard: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "load_file", full)
+        with pytest.raises(type(error)):
+            always(tmp_path).latest(3, heard.append)
+    assert heard == []
+    found = always(tmp_path).latest(3)
+    assert found is not None
+    assert found.done == 3
+
+
+def test_torchs_own_allocator_asked_for_too_much_costs_no_checkpoint(tmp_path: Path) -> None:
+    always(tmp_path).save(State(3, {}, {"a": torch.ones(2)}))
+    heard: list[str] = []
+    with pytest.raises(RuntimeError, match="allocate"):
+        always(tmp_path).latest(3, heard.append, lambda state: torch.empty(2**60).fill_(1) and None)
+    assert heard == []
 
 
 def kept(folder: Path) -> list[int]:

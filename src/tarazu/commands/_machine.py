@@ -6,13 +6,14 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from tarazu.programs import output_of
 
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
@@ -44,7 +45,7 @@ PLACES = (
 def system() -> dict[str, Any]:
     """Return operating system, Python, and what they run in."""
     name = platform.system()
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         name = platform.freedesktop_os_release()["PRETTY_NAME"]
     return {
         "os": name,
@@ -113,7 +114,7 @@ def cpu_quota() -> float | None:
     """Return how many cores' time a container may take; None without a bound."""
     found = []
     for folder in _groups("cpu"):
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, ZeroDivisionError):
             quota, period = (folder / "cpu.max").read_text().split()
             found.append(int(quota) / int(period))  # "max" is no number
         quota_us, period_us = (_number(folder / f"cpu.cfs_{n}_us") for n in ("quota", "period"))
@@ -150,7 +151,7 @@ def _number(file: Path) -> int | None:
 
 
 def _of_table(file: Path, name: str) -> int:
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, IndexError):
         for line in file.read_text().splitlines():
             if line.split(" ")[0] == name:
                 return int(line.split(" ")[1])
@@ -163,16 +164,11 @@ def nvidia_smi() -> list[dict[str, Any]]:
     Raises:
         OSError: There is none.
         subprocess.SubprocessError: It did not answer in time, or failed.
+        ValueError: Its answer describes no card.
     """
     fields = ("uuid", "name", "memory.total", "memory.free", "compute_cap", "driver_version")
-    told = subprocess.run(
-        ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"],
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=True,
-        stdin=subprocess.DEVNULL,
-    ).stdout
+    asked = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
+    told = output_of(asked, _SECONDS)
     cards = []
     for line in told.splitlines():
         values = [value.strip() for value in line.split(",")]
@@ -180,9 +176,11 @@ def nvidia_smi() -> list[dict[str, Any]]:
             continue
         card: dict[str, Any] = dict(zip(fields, values, strict=True))
         for name in ("memory.total", "memory.free"):
-            mebibytes = re.fullmatch(r"\d+", card[name])
+            mebibytes = re.fullmatch(r"[0-9]{1,12}", card[name])
             card[name] = int(card[name]) * 2**20 if mebibytes else None
         cards.append(card)
+    if not cards and told.strip():
+        raise ValueError(f"its answer describes no card: {told.strip()[:100]!r}")
     return cards
 
 

@@ -1,7 +1,9 @@
 """``tarazu doctor``: what this machine is, what a study would use, what stands in the way.
 
-It is the first thing to paste into a bug report: nothing in it names a user, a machine or a folder
-outside the home, and of variables only the names are shown. Each part is asked for itself, and one
+It is the first thing to paste into a bug report: nothing in it names the user or the machine, and
+of variables only the names are shown. Folders are shown by their paths, the home as ``~``, other
+people's homes and this user's and machine's names hidden (`tarazu.commands._privacy` says how far);
+other parts of a path outside the home are shown. Each part is asked for itself, and one
 that fails says so in a line of its own (``not_read``): the diagnosis itself never fails.
 """
 
@@ -82,9 +84,12 @@ class _Asking:
         try:
             return ask()
         except Exception as error:
-            told = " ".join(f"{type(error).__name__}: {error}".split())
-            self.failed[name] = told[:300]
+            self.failed[name] = _reason(error)
             return None
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def doctor(
@@ -121,7 +126,7 @@ def doctor(
     told = facts["torch"] or {}
     for part, reason in told.pop("failed", {}).items():
         ask.failed[f"torch {part}"] = " ".join(reason.split())[:300]
-    facts["cards"] = _cards(ask, told)
+    facts["cards"] = ask("cards", lambda: _cards(ask, told)) or []
     for part in ("cards", "driver"):  # the former hold the cards' serial numbers
         told.pop(part, None)
     facts["would_use"] = told.pop("would_use", None)
@@ -134,7 +139,9 @@ def doctor(
         for one in judge(facts)
     )
     facts["home"] = home is not None  # whether it is known: what it is called is nobody's business
-    return Diagnosis(privacy.values(facts), found)
+    shown = privacy.values(facts)
+    shown["variables"] = facts["variables"]  # words of ours, whatever the user is called
+    return Diagnosis(shown, found)
 
 
 def _start_torch() -> subprocess.Popen[bytes]:
@@ -164,10 +171,12 @@ def _answer_of(process: subprocess.Popen[bytes]) -> dict[str, Any]:
         with suppress(subprocess.TimeoutExpired):  # who hangs in a driver may not even die
             process.communicate(timeout=1)
         raise RuntimeError(f"no answer within {TORCH_SECONDS:.0f} s") from None
-    lines = [line for line in out.decode(errors="replace").splitlines() if line.startswith("{")]
-    if process.returncode == 0 and lines:
-        answer: dict[str, Any] = json.loads(lines[-1])
-        return answer
+    lines = out.decode(errors="replace").splitlines() if process.returncode == 0 else []
+    for line in reversed(lines):
+        with suppress(ValueError):  # libraries print what they like
+            answer = json.loads(line)
+            if isinstance(answer, dict) and "build" in answer:
+                return answer
     said = err.decode(errors="replace").strip().splitlines()
     how = f"exit code {process.returncode}"
     raise RuntimeError(f"{said[-1]} ({how})" if said else how)
@@ -182,8 +191,8 @@ def _cards(ask: _Asking, torch: Mapping[str, Any]) -> list[dict[str, Any]]:
     except FileNotFoundError:
         if build.get("cuda"):
             ask.failed["nvidia-smi"] = "it is not installed, or not in PATH"
-    except (OSError, subprocess.SubprocessError) as error:
-        ask.failed["nvidia-smi"] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    except Exception as error:  # what torch has told of the cards is shown nevertheless
+        ask.failed["nvidia-smi"] = _reason(error)
     seen = torch.get("cards") or []
     free = {card["uuid"].removeprefix("GPU-"): card for card in listed}
     if seen:
@@ -268,11 +277,15 @@ def _caches(ask: _Asking) -> list[dict[str, Any]]:
     }
     found = []
     for what, folder in places.items():
-        if folder is not None and folder.is_dir():
-            told = ask(f"size of {what}", partial(_machine.size_of, folder, _CACHE_SECONDS))
-            if told is not None:
-                found.append({"what": what, "path": str(folder), **told})
+        told = ask(f"size of {what}", partial(_size_of, folder)) if folder is not None else None
+        if told is not None:
+            found.append({"what": what, "path": str(folder), **told})
     return found
+
+
+def _size_of(folder: Path) -> dict[str, Any] | None:
+    # Whether it is a folder cannot be asked of one behind a closed folder, or of too long a name.
+    return _machine.size_of(folder, _CACHE_SECONDS) if folder.is_dir() else None
 
 
 def _ledger_file() -> Path:

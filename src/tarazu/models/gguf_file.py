@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tarazu.errors import BadInput, bad
+from tarazu.memory_errors import out_of_memory
 from tarazu.models.cache import (
     Note,
     build_once,
@@ -70,6 +71,13 @@ def convert_gguf(path: Path, sha256: str, where: str, note: Note) -> Path:
         except Exception as error:
             if is_disk_full(error):
                 raise
+            if out_of_memory(error):  # no fault of the file
+                raise bad(
+                    where,
+                    f"{path.name} must fit into memory to be converted",
+                    error,
+                    "End what else runs, or convert it on a machine with more memory.",
+                ) from error
             raise bad(
                 where, f"{path.name} must be a GGUF file that transformers reads", error
             ) from error

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from tarazu.programs import output_of
 from tarazu.record.record import Hardware
 
 PROC = Path("/proc")
@@ -264,10 +265,9 @@ def processor_name() -> str | None:
             return " ".join(match[1].split())
     if platform.system() == "Darwin":
         with suppress(OSError, subprocess.SubprocessError):
-            asked = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
-            told = subprocess.run(asked, capture_output=True, text=True, timeout=_SECONDS)
-            return told.stdout.strip() or None
-    with suppress(OSError):
+            told = output_of(["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"], _SECONDS)
+            return told.strip() or None
+    with suppress(OSError, ValueError):  # Python itself asks a program, uname
         return platform.processor() or platform.machine() or None
     return None
 
@@ -284,7 +284,7 @@ def driver_version() -> str | None:
         return None
     with suppress(OSError, subprocess.SubprocessError):  # under WSL the file is missing
         asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        told = subprocess.run(asked, capture_output=True, text=True, timeout=_SECONDS).stdout
+        told = output_of(asked, _SECONDS)
         if match := re.match(r"\d+\.\d+(?:\.\d+)*", told):
             return match[0]
     return None

@@ -29,11 +29,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from tarazu.memory_errors import out_of_memory
 from tarazu.models.fast import switches
 from tarazu.record.disk import make_folder, sync
 from tarazu.record.environment import environment
@@ -194,9 +194,9 @@ class Checkpoints:
                 if state is not None:
                     restore(state)
                     return state
-            except (MemoryError, torch.OutOfMemoryError):
-                raise
             except Exception as error:  # of other code than ours, too, and of any kind
+                if out_of_memory(error):
+                    raise
                 self._useless.add(place)
                 note(f"checkpoint {place.name} cannot be used: {_why_unusable(error)}")
         return None
