@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tarazu import catalog, runner
+from tarazu import catalog, runner, work
+from tarazu.attempts import CUTS
 from tarazu.comparison.costs import costs
 from tarazu.comparison.entries import entries, primary_variant
-from tarazu.errors import bad
+from tarazu.errors import BadInput, bad
 from tarazu.models import merge
+from tarazu.record.attempted import Notes
+from tarazu.record.progress import Progress, Silent
 from tarazu.record.record import RunRecord, VariantResult
 from tarazu.record.store import Store
 from tarazu.report.api import report
+from tarazu.report.notes import notes
 from tarazu.report.recorded import known_in_persian
+from tarazu.sentinel import verify
 from tarazu.study import run_study
 from tarazu.testing import tiny
 from tarazu.testing.records import make_record
@@ -187,9 +195,8 @@ def test_a_form_that_fails_leaves_a_run_that_is_done(
     assert record.measured["evaluate"].seconds > 0
     out = file.parent / "out"
     for form in ("text", "markdown", "html"):
-        assert "a merged form is missing" in report(out, format=form), form
-    assert DEQUANTISED in report(out, format="markdown")
-    assert "یک شکل ادغام‌شده در دست نیست" in report(out, format="html", language="fa")
+        assert f"without {DEQUANTISED}" in " ".join(report(out, format=form).split()), form
+    assert "بدون" in report(out, format="html", language="fa")
     # A second command has nothing to do.
     assert only_run(file).finished == record.finished
     assert Store(out).run_folder(record).is_dir()
@@ -239,7 +246,101 @@ def test_different_forms_are_never_averaged_over_seeds(order: tuple[int, int]) -
     first, second = entries(runs)
     assert (first.variant, first.primary, first.seeds) == ("adapter", True, (0, 1))
     assert (second.variant, second.primary) == (DEQUANTISED, False)
+    assert (first.missing_seeds, second.missing_seeds) == ((), (1,) if order == (0, 1) else (0,))
+    said = [note.en for note in notes(second)]
+    assert said == [f"none for seed {second.missing_seeds[0]}"]
     assert len(costs(runs)) == 1
     both = [seeded(seed, *whole, primary=DEQUANTISED) for seed in (0, 1)]
     assert primary_variant(both) == DEQUANTISED
     assert primary_variant([]) == "main"
+
+
+def test_what_a_kept_result_took_is_not_lost(study: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A merge that is killed costs the time of merging, not that of training before it."""
+    monkeypatch.setattr(runner, "perform", slow_and_killed)
+    record = only_run(study("both"))
+    assert record.status == "done"
+    assert record.measured["load"].seconds > 1.5  # it was made slow
+    assert record.measured["lost"].seconds < 1.5
+
+
+def slow_and_killed(request: Request, *, tell: Any) -> Work:
+    """Take long for loading, and be killed while merging."""
+    whole = work._Neural._load
+
+    def load(*arguments: Any, **named: Any) -> Any:
+        time.sleep(2)
+        return whole(*arguments, **named)
+
+    work._Neural._load = load  # type: ignore[method-assign]
+    return killed(request, tell=tell)
+
+
+class Killed(BaseException):
+    """Stands for the death of the whole command."""
+
+
+def test_a_command_that_dies_while_merging_ends_without_merged_forms(
+    study: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What kills the whole command leaves nobody to say so: the next ones count."""
+
+    class Dies(Silent):
+        def progress(self, index: int, progress: Progress) -> None:
+            if progress.phase == "merge":
+                raise Killed
+
+    @contextmanager
+    def without_an_end(notes: Notes) -> Iterator[None]:
+        yield  # nobody is left to remove the trace
+
+    file = study("both")
+    for _ in range(CUTS):
+        with monkeypatch.context() as patch:
+            patch.setattr(Notes, "traced", without_an_end)
+            with pytest.raises(Killed):
+                run_study(file, out=file.parent / "out", listener=Dies())
+    record = only_run(file)
+    assert record.status == "done"
+    assert forms(record) == ["adapter"]
+    said = [event.message for event in record.events]
+    reason = f"so it seems: the whole command was killed {CUTS} times at the same place"
+    assert [f"{name} is missing: {reason}" for name in (DEQUANTISED, SIXTEEN)] == [
+        message for message in said if " is missing: " in message
+    ]
+    assert not [message for message in said if "memory ran out" in message]
+    assert all(known_in_persian(message) for message in said)
+
+
+def test_verifying_says_that_a_form_cannot_be_made_any_more(
+    study: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = study("both")
+    only_run(file)
+    out = file.parent / "out"
+    assert verify(out).verdict == "bit-equal"
+    monkeypatch.setattr(runner, "perform", disk_full)
+    found = verify(out)
+    assert found.verdict == "failed"
+    assert str(found.error).startswith(f"{DEQUANTISED} is missing: ")
+    assert known_in_persian(str(found.error))
+
+
+def test_verifying_compares_the_form_that_both_have(
+    study: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "perform", disk_full)
+        file = study("both")
+        assert forms(only_run(file)) == ["adapter", SIXTEEN]
+    found = verify(file.parent / "out")  # the disk has room now
+    assert found.verdict == "within noise"
+    assert {one.answers for one in found.splits} == {0}
+
+
+@pytest.mark.parametrize("absent", ["variants", "write_variant"])
+def test_a_method_that_names_forms_and_cannot_write_them_is_refused(absent: str) -> None:
+    whole = catalog.find_method("qlora-text")
+    rule = "variants .* and write_variant must be given together"
+    with pytest.raises(BadInput, match=rf"method qlora-text: {rule}, but got no {absent}"):
+        dataclasses.replace(whole, **{absent: None})

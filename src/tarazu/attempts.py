@@ -51,6 +51,7 @@ class Attempts:
         self._limits = limits if limits is not None else MemoryLimits()
         self.events: list[Event] = []
         self.partial: Work | None = None
+        self._partial_at = 0.0  # when it came
         self._spent = 0.0  # seconds of attempts that came to nothing
         self._kept = 0.0  # of these, what checkpoints kept for the next one
         self._tell = tell
@@ -93,7 +94,7 @@ class Attempts:
                 nonlocal phase
                 phase = progress.phase
                 if isinstance(progress, Partial):
-                    self.partial = progress.work
+                    self.partial, self._partial_at = progress.work, time.perf_counter()
                     progress = Progress(phase, detail=progress.detail)
                 if self._notes is not None:
                     self._notes.at(progress)
@@ -104,12 +105,15 @@ class Attempts:
             try:
                 with self._notes.traced() if self._notes is not None else nullcontext():
                     result = work(self.request, heard)
-                if self.request.info is not None:
-                    self._limits.note(self.request.spec, self._fitted(), merged=merged)
+                self._note_limits(merged)
                 return result
             except (RunFailed, BadInput) as error:
-                seconds = time.perf_counter() - start
+                # What stands in a result that is kept is not lost.
+                lost_from = start if self.partial is None else self._partial_at
+                seconds = time.perf_counter() - lost_from
                 self._spent += seconds
+                if self.partial is not None:
+                    self._note_limits(merged)
                 if not isinstance(error, OutOfMemory):
                     raise
                 self._kept += min(max(self._in_checkpoints() - kept, 0.0), seconds)
@@ -136,9 +140,14 @@ class Attempts:
         cuts = before.cuts + 1 if where == before.cut_at else 1
         if cuts < CUTS:
             self._notes.write(replace(before, cut_at=where, cuts=cuts))
+            return
+        reason = f"so it seems: the whole command was killed {cuts} times at the same place"
+        phase = where.partition(" ")[0]
+        if phase == "merge":  # the run is complete without, and nothing smaller can be asked for
+            self._notes.write(replace(before, cut_at=where, cuts=cuts))
+            self.request = replace(self.request, variants_given_up=reason)
         else:
-            reason = f"so it seems: the whole command was killed {cuts} times at the same place"
-            self._ask_for_less(where.partition(" ")[0], OutOfMemory(reason), merged)
+            self._ask_for_less(phase, OutOfMemory(reason), merged)
 
     def _begin_with_known_limits(self, merged: bool) -> None:
         """Ask for no more than fitted for an earlier run of this shape, and say so."""
@@ -163,6 +172,10 @@ class Attempts:
             told.append("activations computed again")
         message = f"memory ran out for an earlier run of this shape: begun with {', '.join(told)}"
         self.events.append(Event(kind=MEMORY_EVENT, message=message))
+
+    def _note_limits(self, merged: bool) -> None:
+        if self.request.info is not None:
+            self._limits.note(self.request.spec, self._fitted(), merged=merged)
 
     def _fitted(self) -> Fitted:
         request = self.request

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from tarazu.catalog import plugins_in_use, plugins_of, resolve_task, using
 from tarazu.comparison.crossed import Clusters, Sample, difference
-from tarazu.comparison.entries import current, leading_metric
+from tarazu.comparison.entries import current, leading_metric, primary_variant
 from tarazu.comparison.sameness import Changed, Verdict, Verification
 from tarazu.errors import BadInput, Problem, bad, did_you_mean
 from tarazu.models.source import LocalModel, fetch
@@ -171,14 +171,17 @@ def _judged(
     packages = changed_packages(record.environment.packages, again.environment.packages)
     if again.status == "failed":
         return Verification(record, "failed", packages, (), (), again.error)
+    if missing := _forms(record) - _forms(again):
+        return Verification(record, "failed", packages, (), (), _why_missing(missing, again))
     before = store.read_predictions(record)
     after = predictions_table(outcome.predictions)
+    form = primary_variant([record, again])  # one that both have
     differs = _differing_parts(record, again)
     differs += _differing_files(record.artifacts, files)
     if not _same(before, after):
         differs.append("predictions")
     changed = tuple(
-        _changed(record, before, after, name, items_groups)
+        _changed(record, form, before, after, name, items_groups)
         for name, items_groups in _groups(splits).items()
     )
     if not differs:
@@ -214,15 +217,26 @@ def _groups(splits: Splits) -> dict[str, np.ndarray[Any, np.dtype[np.int64]]]:
     return found
 
 
+def _forms(record: RunRecord) -> set[str]:
+    return {result.variant for result in record.variants}
+
+
+def _why_missing(forms: Iterable[str], again: RunRecord) -> str:
+    """Say which form of the model there is none of now, and why."""
+    first = min(forms)
+    said = [event.message for event in again.events if event.message.startswith(f"{first} is ")]
+    return said[0] if said else f"{first} is missing: it was not made"
+
+
 def _changed(
     record: RunRecord,
+    variant: str,
     before: pa.Table,
     after: pa.Table,
     split: str,
     groups: np.ndarray[Any, np.dtype[np.int64]],
 ) -> Changed:
     metric = leading_metric(record, record.variants[0].metrics)
-    variant = record.primary_variant
     old, new = (_rows(table, split, variant) for table in (before, after))
     clusters = Clusters.of(groups)
     then, now = (

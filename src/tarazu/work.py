@@ -80,6 +80,8 @@ class Request:
         fewer_rows: Training rows at a time where memory ran out; the updates keep their batch.
         fewer_answers: Items answered at a time where memory ran out.
         recompute: Whether training computes activations again instead of keeping them.
+        variants_given_up: Why other forms of the model are not made although they are asked for:
+            earlier commands were killed while they were.
         plugins: The plug-ins that method and task come from; they are loaded in its process.
     """
 
@@ -95,6 +97,7 @@ class Request:
     fewer_rows: int | None = None
     fewer_answers: int | None = None
     recompute: bool = False
+    variants_given_up: str = ""
     plugins: tuple[Plugin, ...] = ()
 
     @property
@@ -574,7 +577,11 @@ class _Neural:
 
         The system may kill this process where memory ends, so what there is goes ahead.
         """
-        for name in expected_variants(self.request):
+        names = expected_variants(self.request)
+        if reason := self.request.variants_given_up:
+            work.missing += [Missing(name, reason) for name in names]
+            return
+        for name in names:
             self.tell(Partial("merge", detail=name, work=work))
             folder = self.request.scratch / "variants" / name
             try:

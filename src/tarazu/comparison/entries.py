@@ -45,6 +45,7 @@ class EntryResult:
         split: The split; None when every run failed.
         primary: Whether this form stands for the entry in the comparison.
         seeds: Seeds of the runs that are done.
+        missing_seeds: Seeds whose runs are done, but have no such form of the model.
         keys: Content keys of those runs.
         n: Items per run.
         metrics: By name, over seeds.
@@ -74,6 +75,7 @@ class EntryResult:
     split: str | None = None
     primary: bool = True
     seeds: tuple[int, ...] = ()
+    missing_seeds: tuple[int, ...] = ()
     keys: tuple[str, ...] = ()
     n: int = 0
     metrics: Mapping[str, Spread] = field(default_factory=dict)
@@ -280,8 +282,9 @@ def _entry(identifier: str, runs: list[RunRecord]) -> list[EntryResult]:
         ]
     primary = primary_variant(runs)
     ordered = sorted(forms.items(), key=lambda form: form[0][0] != primary)
+    done = [run.seed for run in runs if run.status == "done"]
     return [
-        _form(identifier, pairs, failures, primary=variant == primary)
+        _form(identifier, pairs, failures, done, primary=variant == primary)
         for (variant, _), pairs in ordered
     ]
 
@@ -301,6 +304,7 @@ def _form(
     identifier: str,
     pairs: list[tuple[RunRecord, VariantResult]],
     failures: tuple[Failure, ...],
+    done: Sequence[int],
     *,
     primary: bool,
 ) -> EntryResult:
@@ -318,6 +322,7 @@ def _form(
         split=result.split,
         primary=primary,
         seeds=tuple(run.seed for run in runs),
+        missing_seeds=tuple(seed for seed in done if seed not in {run.seed for run in runs}),
         keys=tuple(run.key for run in runs),
         n=result.n,
         metrics=_metrics(results),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tarazu.data.item import Item, Prediction
+from tarazu.errors import bad
 from tarazu.models.info import ModelInfo
 from tarazu.tasks._task import Task
 from tarazu.text import Text
@@ -257,6 +258,18 @@ class Method:
     primary_variant: str = "main"
     predict: Callable[[FitContext], list[Prediction]] | None = None
     cite: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        """Refuse a method that names other forms of its model and cannot write them.
+
+        Raises:
+            BadInput: One of `variants` and `write_variant` is missing.
+        """
+        if (self.variants is None) != (self.write_variant is None):
+            missing = "write_variant" if self.write_variant is None else "variants"
+            rule = "variants (names, by hyperparameters) and write_variant must be given together"
+            remedy = "See docs/guide/adding.md: each form is written by itself."
+            raise bad(f"method {self.name}", rule, f"no {missing}", remedy)
 
     @property
     def learns(self) -> bool:

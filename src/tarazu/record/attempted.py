@@ -22,7 +22,7 @@ from tarazu.record.disk import make_folder, write_synced
 from tarazu.record.progress import Progress
 
 _NOTES, _AT = "attempts.json", "at"
-_TRACED = ("train", "validate", "evaluate")
+_TRACED = ("train", "validate", "evaluate", "merge")
 _WIDTH, _FIELDS = 64, 4
 
 

@@ -21,7 +21,6 @@ _REASON_LENGTH = 160
 _TELLING = {
     "collapsed": Text("collapsed to one class", "همه را از یک دسته می‌داند"),
     "diverged": Text("diverged", "واگرا شده"),
-    "variant": Text("a merged form is missing", "یک شکل ادغام‌شده در دست نیست"),
     "tuning": Text(
         "no trial came to its end: default settings",
         "هیچ آزمونی به پایان نرسید: تنظیم‌های پیش‌فرض",
@@ -36,6 +35,9 @@ def notes(entry: EntryResult) -> list[Text]:
         entry: The entry.
     """
     found = _of_the_run(entry) if entry.primary else []
+    if entry.missing_seeds:
+        which = _listed(entry.missing_seeds)
+        found.append(Text(f"none for seed {which}", f"بی بذر {_persian_list(which)}"))
     if any(entry.unparsable):
         counts = _per_seed(entry.unparsable)
         found.append(
@@ -68,6 +70,9 @@ def _of_the_run(entry: EntryResult) -> list[Text]:
     """Return what holds for all forms of a trained model: it is said once, beside the entry."""
     kinds = dict.fromkeys(kind for kind, _ in entry.events)
     telling = [_TELLING[kind] for kind in kinds if kind in _TELLING]
+    missing = [message for kind, message in entry.events if kind == "variant"]
+    for form in dict.fromkeys(one_line(message).partition(" is missing")[0] for message in missing):
+        telling.append(Text(f"without {form} (see events)", f"بدون {isolated(form)} (رویدادها)"))
     return [Text("contaminated *", "آلوده *"), *telling] if entry.contamination else telling
 
 
