@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
-import mmap
 import math
+import mmap
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -310,7 +310,8 @@ def test_runs_that_were_done_before_are_not_taken_for_new_ones(bench: SimpleName
 def test_mapped_pages_are_told_from_anonymous_ones(bench: SimpleNamespace, tmp_path: Path) -> None:
     here = psutil.Process()
     before = bench.watching.memory_below(here)[0]
-    held = mmap.mmap(-1, 2**27)  # what the allocator has free already is no growth
+    # Not by the allocator: what it has free already would be no growth.
+    held = mmap.mmap(-1, 2**27, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     for place in range(0, 2**27, mmap.PAGESIZE):
         held[place] = 1
     file = tmp_path / "mapped"
