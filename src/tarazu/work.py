@@ -7,6 +7,7 @@ ones they are.
 from __future__ import annotations
 
 import gc
+import importlib
 import random
 import shutil
 import traceback
@@ -296,6 +297,9 @@ class _Neural:
         parameters, trained_in_fp32 = self._count()
         self.tell(Progress("load"))
         with self.meters.phase("load"):
+            if self.method.trains:
+                # The schedule's module imports peft: that is loading, not training.
+                importlib.import_module("transformers.optimization")
             learner = self._load(self.folder, trained_in_fp32, four_bit=self.method.four_bit)
             self.method.attach(learner, self.knobs)
             learner.settle()
