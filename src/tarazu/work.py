@@ -336,7 +336,8 @@ class _Neural:
         """
         if self.precision.device != "cpu":
             return
-        give_memory_back()
+        if self.method.four_bit:
+            give_memory_back()
         if switches().kept_memory:
             keep_memory()
 
