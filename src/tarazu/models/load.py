@@ -172,8 +172,8 @@ def load_learner(
     """
     held = precision.torch_dtype
     if not four_bit:
-        stored = DTYPES[widest_float(folder)]
-        held = stored if trained is None else held_dtype(folder, info, precision)
+        unknown = trained is None
+        held = DTYPES[widest_float(folder)] if unknown else held_dtype(folder, info, precision)
     # Buffers are computed while the model is made, and are not to be rounded.
     options: dict[str, Any] = {"dtype": held if four_bit else torch.float32}
     if four_bit:
